@@ -1,0 +1,150 @@
+//! The configuration: what may be said, what each value is by default, and where an effective value came from.
+//!
+//! Precedence: command-line flag, environment, `gristmill.toml`, default. Loading reports every problem at once.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::limits::Limits;
+use crate::retry::RetryPolicy;
+
+mod environment;
+mod load;
+mod queue;
+mod reader;
+
+pub use load::{Input, Loaded, load};
+pub use reader::{Effective, Problem, Severity};
+
+/// Everything a worker needs to know, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Where the queues are.
+    pub redis: Redis,
+    /// Metrics and health.
+    pub server: Server,
+    /// This process.
+    pub worker: Worker,
+    /// The queues this worker serves, by name.
+    pub queues: BTreeMap<String, Queue>,
+}
+
+/// `[redis]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redis {
+    /// `redis://`, `rediss://` or `redis+unix://`.
+    pub url: String,
+    /// BullMQ's key prefix.
+    pub prefix: String,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Where `/metrics` and `/healthz` answer.
+    pub listen: SocketAddr,
+}
+
+/// `[worker]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Worker {
+    /// Name that BullMQ shows (`processedBy`, `getWorkers`); no spaces.
+    pub name: Option<String>,
+    /// How long a drain lets running jobs finish.
+    pub shutdown_timeout: Duration,
+    /// How long a lock lives without renewal.
+    pub lock_duration: Duration,
+    /// How often abandoned jobs are looked for.
+    pub stalled_interval: Duration,
+    /// How often a job may be found abandoned before it fails.
+    pub max_stalled_count: u32,
+    /// Threads that run handlers; `None` takes one per core.
+    pub threads: Option<usize>,
+    /// Where compiled modules are kept; `None` compiles at each start.
+    pub cache_dir: Option<PathBuf>,
+}
+
+/// `[queues.NAME]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Queue {
+    /// Priority class.
+    pub class: Class,
+    /// Slots: attempts at a time in this worker.
+    pub concurrency: usize,
+    /// Job types by job name; `*` serves every other name.
+    pub jobs: BTreeMap<String, JobType>,
+}
+
+/// `[queues.NAME.jobs.NAME]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobType {
+    /// The component, absolute or relative to the configuration file's directory (already joined).
+    pub handler: PathBuf,
+    /// Where the handler was named, for errors about the file.
+    pub handler_place: String,
+    /// Ceilings of one attempt.
+    pub limits: Limits,
+    /// Retries where the producer set none.
+    pub retry: RetryPolicy,
+    /// Hosts that the handler may call over HTTP.
+    pub allow_http: Vec<String>,
+    /// Where `allow` was written, for errors about its entries.
+    pub allow_place: String,
+}
+
+/// Priority class of a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Class {
+    /// What a user waits for.
+    Critical,
+    /// Time-sensitive.
+    High,
+    /// Everything else.
+    #[default]
+    Normal,
+    /// Can wait.
+    Low,
+    /// Maintenance.
+    Background,
+}
+
+impl Class {
+    /// All classes, most urgent first.
+    pub const ALL: [Self; 5] = [Self::Critical, Self::High, Self::Normal, Self::Low, Self::Background];
+
+    /// The word in configuration and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::High => "high",
+            Self::Normal => "normal",
+            Self::Low => "low",
+            Self::Background => "background",
+        }
+    }
+
+    /// Slots of a queue that sets no `concurrency`.
+    #[must_use]
+    pub fn default_concurrency(self) -> usize {
+        match self {
+            Self::Critical | Self::Normal => 10,
+            Self::High => 20,
+            Self::Low => 5,
+            Self::Background => 2,
+        }
+    }
+}
+
+impl Queue {
+    /// The job type that serves a job name.
+    #[must_use]
+    pub fn job_type(&self, name: &str) -> Option<(&str, &JobType)> {
+        self.jobs.get_key_value(name).or_else(|| self.jobs.get_key_value("*")).map(|(k, v)| (k.as_str(), v))
+    }
+}
+
+#[cfg(test)]
+mod tests;

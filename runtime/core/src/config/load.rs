@@ -1,0 +1,171 @@
+//! Builds a [`Config`] from file, environment and flags.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+use super::environment::{COUNT, DURATION, TEXT, warn_unknown};
+use super::reader::{Effective, Problem, Reader, Section, Severity, Variable};
+use super::{Config, Redis, Server, Worker, queue};
+use crate::units::parse_millis;
+
+/// Where values may come from.
+#[derive(Debug, Default)]
+pub struct Input<'a> {
+    /// The file's name as the user gave it, for messages, and its text; `None` without a file.
+    pub file: Option<(&'a Path, &'a str)>,
+    /// The environment.
+    pub env: BTreeMap<String, String>,
+    /// `--redis`.
+    pub redis_url: Option<String>,
+    /// Without it, a configuration without queues is an error.
+    pub queues_optional: bool,
+}
+
+/// What loading found.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration; complete even with problems, so that a check can go on.
+    pub config: Config,
+    /// Everything wrong, in the order of the file.
+    pub problems: Vec<Problem>,
+    /// Every effective value and its source.
+    pub effective: Vec<Effective>,
+}
+
+impl Loaded {
+    /// True when nothing stops a start.
+    #[must_use]
+    pub fn is_ok(&self) -> bool {
+        self.problems.iter().all(|p| p.severity == Severity::Warning)
+    }
+}
+
+/// Reads everything and reports every problem at once.
+#[must_use]
+pub fn load(input: &Input<'_>) -> Loaded {
+    let (file, text) = input.file.map_or((Path::new("gristmill.toml"), ""), |f| f);
+    let shown = file.display().to_string();
+    let mut reader =
+        Reader { file: &shown, text, env: &input.env, problems: Vec::new(), effective: Vec::new() };
+    let (table, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        let line = error.span().map_or(1, |span| reader.line(span.start));
+        let place = reader.at(line);
+        reader.error(place, error.message().to_owned(), None);
+    }
+    let table = table.into_inner();
+    let mut root = Section::root(Some(&table));
+
+    let redis = redis(&mut reader, &mut root, input.redis_url.clone());
+    let server = server(&mut reader, &mut root);
+    let worker = worker(&mut reader, &mut root);
+    let directory = file.parent().unwrap_or(Path::new(""));
+    let (queues, names) = queue::read_all(&mut reader, &mut root, directory);
+    if queues.is_empty() && !input.queues_optional && reader.problems.is_empty() {
+        let hint = "name the queues to serve, each as `[queues.NAME]`".to_owned();
+        reader.error(shown.clone(), "no queue is configured", Some(hint));
+    }
+    reader.finish(&root);
+    warn_unknown(&mut reader, &names);
+    let Reader { problems, effective, .. } = reader;
+    Loaded { config: Config { redis, server, worker, queues }, problems, effective }
+}
+
+fn redis<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>, flag: Option<String>) -> Redis {
+    let mut section = reader.section(root, "redis");
+    let variables = [Variable { name: "REDIS_URL".into(), parse: |text| Ok(text.to_owned()) }];
+    let mut url = reader.get(&mut section, "url", &TEXT, &variables, "redis://127.0.0.1:6379".into());
+    if let Some(flag) = flag {
+        reader.effective.retain(|e| e.key != "redis.url");
+        reader.effective.push(Effective {
+            key: "redis.url".into(),
+            value: format!("{flag:?}"),
+            source: "--redis".into(),
+        });
+        url.value = flag;
+        url.place = "--redis".into();
+    }
+    if !["redis://", "rediss://", "redis+unix://", "unix://"].iter().any(|s| url.value.starts_with(s)) {
+        let message = format!("`{}` is not a Redis address", without_password(&url.value));
+        let hint = "write it as `redis://HOST:PORT`, `rediss://HOST:PORT` or `redis+unix:///PATH`".to_owned();
+        reader.error(url.place, message, Some(hint));
+    }
+    for effective in reader.effective.iter_mut().filter(|e| e.key == "redis.url") {
+        effective.value = without_password(&effective.value);
+    }
+    let prefix = reader.get(&mut section, "prefix", &TEXT, &[], "bull".into());
+    if prefix.value.is_empty() || prefix.value.len() > 256 {
+        reader.error(prefix.place, "`redis.prefix` must have 1 to 256 bytes", None);
+    }
+    reader.finish(&section);
+    Redis { url: url.value, prefix: prefix.value }
+}
+
+/// The address with its password hidden, for messages and listings.
+fn without_password(url: &str) -> String {
+    let Some((head, tail)) = url.rsplit_once('@') else { return url.to_owned() };
+    let Some((scheme, login)) = head.split_once("://") else { return url.to_owned() };
+    let user = login.split_once(':').map_or(login, |(user, _)| user);
+    format!("{scheme}://{user}:***@{tail}")
+}
+
+fn server<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>) -> Server {
+    let mut section = reader.section(root, "server");
+    let listen = reader.get(&mut section, "listen", &TEXT, &[], "127.0.0.1:7676".into());
+    let parsed = listen.value.parse();
+    if parsed.is_err() {
+        let message = format!("`{}` is not an address to listen on", listen.value);
+        reader.error(listen.place, message, Some("write it as `127.0.0.1:7676`".into()));
+    }
+    reader.finish(&section);
+    Server { listen: parsed.unwrap_or_else(|_| ([127, 0, 0, 1], 7676).into()) }
+}
+
+fn worker<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>) -> Worker {
+    let mut section = reader.section(root, "worker");
+    let name = reader.find(&mut section, "name", &TEXT, &[]);
+    if let Some(name) = &name {
+        let fits = |n: &str| !n.is_empty() && n.len() <= 128 && n.bytes().all(|b| b.is_ascii_graphic());
+        if !fits(&name.value) {
+            let message = format!("`worker.name` is {:?}, but Redis needs 1 to 128 visible ASCII characters", name.value);
+            reader.error(name.place.clone(), message, None);
+        }
+    }
+    let millis = |name: &str| [Variable { name: name.into(), parse: parse_millis }];
+    let shutdown = millis("SHUTDOWN_TIMEOUT");
+    let shutdown_timeout =
+        reader.get(&mut section, "shutdown_timeout", &DURATION, &shutdown, Duration::from_secs(30)).value;
+    let lock = reader.get(&mut section, "lock_duration", &DURATION, &[], Duration::from_secs(30));
+    if lock.value < Duration::from_millis(100) {
+        reader.error(lock.place, "`worker.lock_duration` must be at least `100ms`", None);
+    }
+    let stalled = reader.get(&mut section, "stalled_interval", &DURATION, &[], Duration::from_secs(30));
+    if stalled.value < Duration::from_millis(50) {
+        reader.error(stalled.place, "`worker.stalled_interval` must be at least `50ms`", None);
+    }
+    let max_stalled = reader.get(&mut section, "max_stalled_count", &COUNT, &[], 1).value;
+    let threads = reader.find(&mut section, "threads", &COUNT, &[]);
+    if let Some(threads) = threads.as_ref().filter(|t| !(1..=1_024).contains(&t.value)) {
+        reader.error(threads.place.clone(), "`worker.threads` must be 1 to 1024", None);
+    }
+    let cache = reader.find(&mut section, "cache_dir", &TEXT, &[]).map(|got| PathBuf::from(got.value));
+    reader.finish(&section);
+    Worker {
+        name: name.map(|got| got.value),
+        shutdown_timeout,
+        lock_duration: lock.value,
+        stalled_interval: stalled.value,
+        max_stalled_count: u32::try_from(max_stalled).unwrap_or(u32::MAX),
+        threads: threads.and_then(|got| usize::try_from(got.value).ok()),
+        cache_dir: cache.or_else(|| default_cache_dir(reader.env)),
+    }
+}
+
+/// `$XDG_CACHE_HOME/gristmill`, or `~/.cache/gristmill`.
+fn default_cache_dir(env: &BTreeMap<String, String>) -> Option<PathBuf> {
+    let set = |name: &str| env.get(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    set("XDG_CACHE_HOME").or_else(|| set("HOME").map(|h| h.join(".cache"))).map(|dir| dir.join("gristmill"))
+}

@@ -1,0 +1,211 @@
+//! `[queues.NAME]` and `[queues.NAME.jobs.NAME]`.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::environment::{
+    AMOUNT, COUNT, DURATION, SIZE, TEXT, TEXT_OR_TEXTS, TEXTS, parse_count, upper_snake,
+};
+use super::reader::{Reader, Section, Variable};
+use super::{Class, JobType, Queue};
+use crate::backoff::Backoff;
+use crate::limits::Limits;
+use crate::retry::RetryPolicy;
+use crate::units::{closest, parse_mebibytes, parse_millis};
+
+/// The smallest memory limit: a component of any language needs a few pages to start.
+const MIN_MEMORY: u64 = 64 << 10;
+/// 32-bit memories end here.
+const MAX_MEMORY: u64 = 4 << 30;
+/// Longer attempts belong into several jobs.
+const MAX_TIMEOUT_S: u64 = 24 * 3600;
+/// Slots of one queue in one worker.
+const MAX_CONCURRENCY: u64 = 10_000;
+
+/// All queues, and every environment name that selects a queue or job type.
+pub(super) fn read_all<'a>(
+    reader: &mut Reader<'a>,
+    root: &mut Section<'a>,
+    directory: &Path,
+) -> (BTreeMap<String, Queue>, Vec<String>) {
+    let section = reader.section(root, "queues");
+    let mut queues = BTreeMap::new();
+    let mut names = Vec::new();
+    let percentage = soft_percentage(reader);
+    for name in section.keys() {
+        let queue = read(reader, &section, &name, directory, percentage, &mut names);
+        queues.insert(name, queue);
+    }
+    (queues, names)
+}
+
+/// `TIMEOUT_SOFT_PERCENTAGE`: the soft timeout as a share of the hard one.
+fn soft_percentage(reader: &mut Reader<'_>) -> u32 {
+    let Some(text) = reader.env.get("TIMEOUT_SOFT_PERCENTAGE") else { return 80 };
+    match text.trim().parse() {
+        Ok(percentage @ 1..=100) => percentage,
+        _ => {
+            let message = format!("`{text}` is not a percentage from 1 to 100");
+            reader.error("$TIMEOUT_SOFT_PERCENTAGE", message, None);
+            80
+        }
+    }
+}
+
+fn read<'a>(
+    reader: &mut Reader<'a>,
+    queues: &Section<'a>,
+    name: &str,
+    directory: &Path,
+    percentage: u32,
+    names: &mut Vec<String>,
+) -> Queue {
+    let mut section = reader.named_section(queues, name);
+    if name.is_empty() || name.contains(':') || name.len() > 256 {
+        let message = format!("queue {name:?} is not a BullMQ queue name: 1 to 256 bytes without `:`");
+        reader.error(reader.at(section.line), message, None);
+    }
+    let own = env_names(reader, &mut section, name);
+    let class = class(reader, &mut section);
+    let variables: Vec<_> = own
+        .iter()
+        .map(|n| Variable { name: format!("WORKER_CONCURRENCY_{n}"), parse: parse_count })
+        .collect();
+    let default = class.default_concurrency() as u64;
+    let concurrency = reader.get(&mut section, "concurrency", &COUNT, &variables, default);
+    if !(1..=MAX_CONCURRENCY).contains(&concurrency.value) {
+        let message = format!("`concurrency` of queue {name:?} must be 1 to {MAX_CONCURRENCY}");
+        reader.error(concurrency.place, message, None);
+    }
+    let jobs_section = reader.section(&mut section, "jobs");
+    let mut jobs = BTreeMap::new();
+    for job in jobs_section.keys() {
+        let env = if job == "*" { own.clone() } else { Vec::new() };
+        if let Some(job_type) = job_type(reader, &jobs_section, &job, env, directory, percentage, names) {
+            jobs.insert(job, job_type);
+        }
+    }
+    if jobs_section.keys().is_empty() {
+        let hint = format!("add `[queues.{name}.jobs.\"*\"]` with `handler = \"FILE.wasm\"`");
+        reader.error(reader.at(section.line), format!("queue {name:?} has no handler"), Some(hint));
+    }
+    reader.finish(&section);
+    names.extend(own);
+    Queue { class, concurrency: usize::try_from(concurrency.value).unwrap_or(1).max(1), jobs }
+}
+
+fn env_names<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>, name: &str) -> Vec<String> {
+    reader.find(section, "env", &TEXT_OR_TEXTS, &[]).map_or_else(|| vec![upper_snake(name)], |got| got.value)
+}
+
+fn class<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>) -> Class {
+    let got = reader.get(section, "class", &TEXT, &[], Class::default().as_str().to_owned());
+    if let Some(class) = Class::ALL.into_iter().find(|c| c.as_str() == got.value) {
+        return class;
+    }
+    let words = Class::ALL.map(Class::as_str);
+    let hint = closest(&got.value, words)
+        .map_or_else(|| format!("accepted: {}", words.join(", ")), |near| format!("did you mean `{near}`?"));
+    reader.error(got.place, format!("`{}` is not a class", got.value), Some(hint));
+    Class::default()
+}
+
+fn job_type<'a>(
+    reader: &mut Reader<'a>,
+    jobs: &Section<'a>,
+    name: &str,
+    queue_env: Vec<String>,
+    directory: &Path,
+    percentage: u32,
+    names: &mut Vec<String>,
+) -> Option<JobType> {
+    let mut section = reader.named_section(jobs, name);
+    let env = if name == "*" { queue_env } else { env_names(reader, &mut section, name) };
+    let limits = limits(reader, &mut section, &env, percentage);
+    let retry = retry(reader, &mut section);
+    let mut allow = reader.section(&mut section, "allow");
+    let allow_http = reader.get(&mut allow, "http", &TEXTS, &[], Vec::new());
+    reader.finish(&allow);
+    let handler = reader.find(&mut section, "handler", &TEXT, &[]);
+    if handler.is_none() {
+        let hint = "add `handler = \"FILE.wasm\"`".to_owned();
+        reader.error(reader.at(section.line), format!("`{}` has no handler", section.path), Some(hint));
+    }
+    if let Some(got) = handler.as_ref().filter(|got| !is_wasm(&got.value)) {
+        let message = format!("handler `{}` is not a path that ends in `.wasm`", got.value);
+        reader.error(got.place.clone(), message, Some("give the path of a component".into()));
+    }
+    reader.finish(&section);
+    if name != "*" {
+        names.extend(env);
+    }
+    handler.map(|got| JobType {
+        handler: directory.join(&got.value),
+        handler_place: got.place,
+        limits,
+        retry,
+        allow_http: allow_http.value,
+        allow_place: allow_http.place,
+    })
+}
+
+fn is_wasm(path: &str) -> bool {
+    Path::new(path).extension().is_some_and(|e| e == "wasm")
+}
+
+fn limits<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>, env: &[String], percentage: u32) -> Limits {
+    let defaults = Limits::default();
+    let variables: Vec<_> =
+        env.iter().map(|n| Variable { name: format!("MEMORY_LIMIT_{n}"), parse: parse_mebibytes }).collect();
+    let memory = reader.get(section, "memory", &SIZE, &variables, defaults.memory);
+    if !(MIN_MEMORY..=MAX_MEMORY).contains(&memory.value) {
+        reader.error(memory.place, format!("`{}.memory` must be 64KiB to 4GiB", section.path), None);
+    }
+    let variables: Vec<_> =
+        env.iter().map(|n| Variable { name: format!("TIMEOUT_{n}"), parse: parse_millis }).collect();
+    let timeout = reader.get(section, "timeout", &DURATION, &variables, defaults.timeout);
+    if timeout.value.is_zero() || timeout.value.as_secs() > MAX_TIMEOUT_S {
+        reader.error(timeout.place, format!("`{}.timeout` must be above zero and at most 24h", section.path), None);
+    }
+    let default_soft = timeout.value * percentage / 100;
+    let soft = reader.get(section, "soft_timeout", &DURATION, &[], default_soft);
+    if soft.value > timeout.value {
+        let message = format!("`{}.soft_timeout` is longer than `timeout`", section.path);
+        reader.error(soft.place, message, None);
+    }
+    let fuel = reader.find(section, "fuel", &AMOUNT, &[]);
+    if let Some(got) = fuel.as_ref().filter(|got| got.value == 0) {
+        let hint = "leave it out to run without metering".to_owned();
+        reader.error(got.place.clone(), format!("`{}.fuel` is zero", section.path), Some(hint));
+    }
+    let output = reader.get(section, "output", &SIZE, &[], defaults.output as u64);
+    if !(1..=256 << 20).contains(&output.value) {
+        reader.error(output.place, format!("`{}.output` must be 1B to 256MiB", section.path), None);
+    }
+    Limits {
+        memory: memory.value,
+        timeout: timeout.value,
+        soft_timeout: soft.value,
+        fuel: fuel.map(|got| got.value),
+        output: usize::try_from(output.value).unwrap_or(defaults.output),
+        ..defaults
+    }
+}
+
+fn retry<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>) -> RetryPolicy {
+    let mut table = reader.section(section, "retry");
+    let attempts = reader.get(&mut table, "attempts", &COUNT, &[], 1);
+    if !(1..=1_000_000).contains(&attempts.value) {
+        reader.error(attempts.place, format!("`{}.attempts` must be 1 to 1000000", table.path), None);
+    }
+    let text = reader.find(&mut table, "backoff", &TEXT, &[]);
+    let backoff = text.and_then(|got| match Backoff::parse(&got.value) {
+        Ok(backoff) => Some(backoff),
+        Err(message) => {
+            reader.error(got.place, format!("`{}.backoff`: {message}", table.path), None);
+            None
+        }
+    });
+    reader.finish(&table);
+    RetryPolicy { attempts: u32::try_from(attempts.value).unwrap_or(1).max(1), backoff }
+}

@@ -1,0 +1,122 @@
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+use crate::backoff::Backoff;
+
+fn load_text(text: &str, env: &[(&str, &str)]) -> Loaded {
+    let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    load(&Input { file: Some((Path::new("gristmill.toml"), text)), env, ..Input::default() })
+}
+
+fn problems(text: &str, env: &[(&str, &str)]) -> Vec<String> {
+    load_text(text, env).problems.iter().map(ToString::to_string).collect()
+}
+
+const GOOD: &str = r#"
+[redis]
+url = "redis://127.0.0.1:6400"
+
+[queues.email-delivery]
+class = "high"
+concurrency = 15
+env = "EMAIL"
+
+[queues.email-delivery.jobs."*"]
+handler = "handlers/email.wasm"
+memory = "32MiB"
+timeout = "10s"
+fuel = "10G"
+retry = { attempts = 3, backoff = "exponential:1s" }
+allow = { http = ["api.resend.com"] }
+"#;
+
+#[test]
+fn reads_the_whole_form() {
+    let loaded = load_text(GOOD, &[]);
+    assert_eq!(loaded.problems, []);
+    let queue = &loaded.config.queues["email-delivery"];
+    assert_eq!((queue.class, queue.concurrency), (Class::High, 15));
+    let (name, job) = queue.job_type("welcome").expect("`*` serves every name");
+    assert_eq!((name, job.handler.as_path()), ("*", Path::new("handlers/email.wasm")));
+    assert_eq!((job.limits.memory, job.limits.fuel), (32 << 20, Some(10_000_000_000)));
+    assert_eq!(job.limits.soft_timeout, Duration::from_secs(8));
+    assert_eq!(job.retry.backoff, Some(Backoff::Exponential { delay_ms: 1_000, jitter: 0.0 }));
+}
+
+#[test]
+fn the_environment_wins_over_the_file() {
+    let env = [
+        ("REDIS_URL", "redis://:secret@other:1"),
+        ("WORKER_CONCURRENCY_EMAIL", "3"),
+        ("TIMEOUT_EMAIL", "500"),
+        ("MEMORY_LIMIT_EMAIL", "16"),
+        ("TIMEOUT_SOFT_PERCENTAGE", "50"),
+    ];
+    let loaded = load_text(GOOD, &env);
+    assert_eq!(loaded.problems, []);
+    let queue = &loaded.config.queues["email-delivery"];
+    let limits = &queue.jobs["*"].limits;
+    assert_eq!((queue.concurrency, limits.memory), (3, 16 << 20));
+    assert_eq!((limits.timeout, limits.soft_timeout), (Duration::from_millis(500), Duration::from_millis(250)));
+    let source = |key: &str| loaded.effective.iter().find(|e| e.key == key).map(|e| e.source.clone());
+    assert_eq!(source("queues.email-delivery.concurrency").as_deref(), Some("$WORKER_CONCURRENCY_EMAIL"));
+    assert_eq!(source("queues.email-delivery.jobs.\"*\".fuel").as_deref(), Some("gristmill.toml:14"));
+    let url = loaded.effective.iter().find(|e| e.key == "redis.url").map(|e| e.value.clone());
+    assert_eq!(url.as_deref(), Some("\"redis://:***@other:1\""));
+}
+
+#[test]
+fn all_problems_come_together_with_their_lines() {
+    let text = r#"
+[worker]
+shutdown_timeot = "1s"
+
+[queues.email]
+class = "hihg"
+[queues.email.jobs."*"]
+handler = "email.wasm"
+timeout = "soon"
+memory = 64
+
+[queues.emial]
+"#;
+    assert_eq!(
+        problems(text, &[("WORKER_CONCURRENCY_EMIAL2", "x")]),
+        [
+            "gristmill.toml:3: unknown key `worker.shutdown_timeot`; did you mean `shutdown_timeout`?",
+            "gristmill.toml:6: `hihg` is not a class; did you mean `high`?",
+            "gristmill.toml:10: `queues.email.jobs.\"*\".memory`: the number `64` is not a size; write it as `\"64MiB\"`",
+            "gristmill.toml:9: `queues.email.jobs.\"*\".timeout`: `soon` is not a duration; write it as `500ms`, `60s`, `5m` or `1h 30m`",
+            "gristmill.toml:12: queue \"emial\" has no handler; add `[queues.emial.jobs.\"*\"]` with `handler = \"FILE.wasm\"`",
+            "warning: $WORKER_CONCURRENCY_EMIAL2: no queue or job type has the environment name `EMIAL2`; did you mean `WORKER_CONCURRENCY_EMIAL`?",
+        ]
+    );
+}
+
+#[rstest::rstest]
+#[case("[queues.a]\nconcurrency = 0\n[queues.a.jobs.\"*\"]\nhandler=\"a.wasm\"", "gristmill.toml:2: `concurrency` of queue \"a\" must be 1 to 10000")]
+#[case("[queues.a.jobs.\"*\"]\nhandler=\"a\"", "gristmill.toml:2: handler `a` is not a path that ends in `.wasm`; give the path of a component")]
+#[case("[queues.a.jobs.\"*\"]\nhandler=\"a.wasm\"\ntimeout=\"0s\"", "gristmill.toml:3: `queues.a.jobs.\"*\".timeout` must be above zero and at most 24h")]
+#[case("[queues]\na = 5", "gristmill.toml:2: `queues.a` is the number `5`, not a table; write it as `[queues.a]`")]
+#[case("", "gristmill.toml: no queue is configured; name the queues to serve, each as `[queues.NAME]`")]
+#[case("[redis]\nurl = \"http://x\"", "gristmill.toml:2: `http://x` is not a Redis address; write it as `redis://HOST:PORT`, `rediss://HOST:PORT` or `redis+unix:///PATH`")]
+fn bad_values(#[case] text: &str, #[case] expected: &str) {
+    assert!(problems(text, &[]).contains(&expected.to_owned()), "{:#?}", problems(text, &[]));
+}
+
+#[test]
+fn a_malformed_variable_stops_the_start() {
+    let loaded = load_text(GOOD, &[("TIMEOUT_EMAIL", "soon")]);
+    assert!(!loaded.is_ok());
+    assert_eq!(
+        loaded.problems[0].to_string(),
+        "$TIMEOUT_EMAIL: `soon` is not a number of milliseconds; write it as `30000`"
+    );
+}
+
+#[test]
+fn syntax_errors_name_their_line() {
+    let found = problems("[redis]\nurl = \n[queues", &[]);
+    assert!(found.iter().any(|p| p.starts_with("gristmill.toml:2: ")), "{found:#?}");
+}

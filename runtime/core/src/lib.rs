@@ -1,0 +1,14 @@
+//! Nouns and pure rules of Gristmill. Nothing here waits, reads a clock or draws a random number: time and
+//! randomness are arguments, so every rule has a table or property test beside it.
+
+pub mod backoff;
+pub mod clock;
+pub mod config;
+pub mod job;
+pub mod limits;
+pub mod metric;
+pub mod options;
+pub mod outcome;
+pub mod retry;
+pub mod settlement;
+pub mod units;

@@ -1,0 +1,46 @@
+//! The ceilings of one attempt. Configuration sets them per job type; the sandbox enforces them.
+
+use std::time::Duration;
+
+/// What one attempt may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of all linear memories together.
+    pub memory: u64,
+    /// Hard limit of wall time, from instantiation on.
+    pub timeout: Duration,
+    /// When the handler is told that its time is nearly up; at most `timeout`.
+    pub soft_timeout: Duration,
+    /// Units of fuel; `None` runs without metering.
+    pub fuel: Option<u64>,
+    /// Bytes of the return value.
+    pub output: usize,
+    /// Log lines kept per attempt, those from stdout and stderr included; more are counted and dropped.
+    pub log_lines: u32,
+    /// Bytes of one log line; the rest is cut.
+    pub log_line_bytes: usize,
+    /// Progress updates per attempt; more are dropped.
+    pub progress_updates: u32,
+    /// Bytes of one progress value.
+    pub progress_bytes: usize,
+    /// Metric records per attempt; more are dropped.
+    pub metric_records: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let timeout = Duration::from_secs(60);
+        Self {
+            memory: 64 << 20,
+            timeout,
+            soft_timeout: timeout * 8 / 10,
+            fuel: None,
+            output: 1 << 20,
+            log_lines: 1_000,
+            log_line_bytes: 8 << 10,
+            progress_updates: 10_000,
+            progress_bytes: 64 << 10,
+            metric_records: 10_000,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! From an outcome to a settlement: the one place that decides whether a job runs again, and when.
+
+use std::time::Duration;
+
+use crate::backoff::{Backoff, MAX_DELAY_MS};
+use crate::options::{JobOptions, Keep};
+use crate::outcome::{Failure, Interrupt, Outcome};
+use crate::settlement::Action;
+use crate::units::cut;
+
+/// What a job type's configuration says where the producer said nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RetryPolicy {
+    /// Attempts of a job whose producer set none; at least 1.
+    pub attempts: u32,
+    /// Backoff of a job whose producer set none.
+    pub backoff: Option<Backoff>,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self { attempts: 1, backoff: None }
+    }
+}
+
+/// What the job's hash said when it was taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// Attempts that ended before this one (`atm`).
+    pub attempts_made: u32,
+    /// The producer's options.
+    pub options: &'a JobOptions,
+    /// `stacktrace` as stored, a JSON array of strings.
+    pub stacktrace: Option<&'a str>,
+}
+
+impl Facts<'_> {
+    /// Attempts that this job may have.
+    #[must_use]
+    pub fn max_attempts(&self, policy: &RetryPolicy) -> u32 {
+        self.options.attempts.unwrap_or(policy.attempts).max(1)
+    }
+}
+
+/// Bytes of `failedReason`.
+pub const MAX_REASON: usize = 8 << 10;
+/// Bytes of one entry of `stacktrace`.
+pub const MAX_STACK_ENTRY: usize = 64 << 10;
+/// Entries of `stacktrace` kept where the producer set no limit, so that a job retried for ever stays small.
+pub const MAX_STACK_ENTRIES: usize = 32;
+/// Delay of a rate-limited job that named no time and has no backoff.
+const RATE_LIMITED_DELAY_MS: u64 = 1_000;
+/// The shortest time that a deferred job waits, so that a handler that always defers cannot spin.
+const MIN_DEFERRAL_MS: u64 = 10;
+
+/// Where the job goes; `None` writes nothing (the job is not ours any more). `random` in [0, 1).
+#[must_use]
+pub fn decide(outcome: &Outcome, facts: &Facts<'_>, policy: &RetryPolicy, random: f64) -> Option<Action> {
+    Some(match outcome {
+        Outcome::Returned(output) => Action::Complete {
+            returnvalue: output.clone().unwrap_or_else(|| b"null".to_vec()),
+            keep: facts.options.remove_on_complete.unwrap_or(Keep::All),
+        },
+        Outcome::Retryable(failure) => failed(&reason(failure), failure.detail.as_deref(), true, facts, policy, random),
+        Outcome::Permanent(failure) => failed(&reason(failure), failure.detail.as_deref(), false, facts, policy, random),
+        Outcome::Stopped(stop) => {
+            failed(&stop.failed_reason(), stop.backtrace.as_deref(), true, facts, policy, random)
+        }
+        Outcome::RateLimited { retry_after, .. } => {
+            let backoff = || {
+                let backoff = facts.options.backoff.as_ref().or(policy.backoff.as_ref());
+                backoff.and_then(|b| b.delay_ms(facts.attempts_made.saturating_add(1), random))
+            };
+            let delay_ms = retry_after.map(millis).or_else(backoff).unwrap_or(RATE_LIMITED_DELAY_MS);
+            Action::Delay { delay_ms: delay_ms.max(MIN_DEFERRAL_MS) }
+        }
+        Outcome::Deferred { delay, .. } => Action::Delay { delay_ms: millis(*delay).max(MIN_DEFERRAL_MS) },
+        Outcome::WaitForChildren => Action::WaitForChildren,
+        Outcome::Interrupted(Interrupt::LockLost) => return None,
+        Outcome::Interrupted(Interrupt::Drained) => Action::Release,
+        Outcome::Interrupted(Interrupt::Cancelled) => failed("cancelled", None, false, facts, policy, random),
+    })
+}
+
+/// The settlement of a job that fails without having run: a deferred failure, no handler.
+#[must_use]
+pub fn refuse(reason: &str, retry: bool, facts: &Facts<'_>, policy: &RetryPolicy, random: f64) -> Action {
+    failed(reason, None, retry, facts, policy, random)
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX).min(MAX_DELAY_MS)
+}
+
+fn reason(failure: &Failure) -> String {
+    if failure.message.trim().is_empty() { "the handler gave no message".to_owned() } else { failure.message.clone() }
+}
+
+fn failed(
+    reason: &str,
+    detail: Option<&str>,
+    may_retry: bool,
+    facts: &Facts<'_>,
+    policy: &RetryPolicy,
+    random: f64,
+) -> Action {
+    let reason = cut(reason, MAX_REASON).into_owned();
+    let stacktrace = stacktrace(&reason, detail, facts);
+    let attempts = facts.max_attempts(policy);
+    let failed_attempt = facts.attempts_made.saturating_add(1);
+    let backoff = facts.options.backoff.as_ref().or(policy.backoff.as_ref());
+    let fail = |reason, stacktrace| Action::Fail {
+        reason,
+        stacktrace,
+        keep: facts.options.remove_on_fail.unwrap_or(Keep::All),
+        attempts,
+    };
+    if !may_retry || failed_attempt >= attempts {
+        return fail(reason, stacktrace);
+    }
+    match backoff.map_or(Ok(0), |b| b.delay_ms(failed_attempt, random).ok_or(b)) {
+        Ok(delay_ms) => Action::Retry { reason, stacktrace, delay_ms, lifo: facts.options.lifo },
+        Err(unknown) => {
+            let Backoff::Unknown(kind) = unknown else { return fail(reason, stacktrace) };
+            fail(format!("{reason} (not retried: backoff type `{kind}` is unknown to this worker)"), stacktrace)
+        }
+    }
+}
+
+/// Appends this failure to the stored array; a stored value that is no array of strings starts anew.
+fn stacktrace(reason: &str, detail: Option<&str>, facts: &Facts<'_>) -> String {
+    let limit = facts.options.stack_trace_limit.unwrap_or(MAX_STACK_ENTRIES).min(MAX_STACK_ENTRIES);
+    if limit == 0 {
+        return "[]".to_owned();
+    }
+    let mut entries: Vec<String> =
+        facts.stacktrace.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let entry = match detail {
+        Some(detail) if !detail.is_empty() => format!("{reason}\n{detail}"),
+        _ => reason.to_owned(),
+    };
+    entries.push(cut(&entry, MAX_STACK_ENTRY).into_owned());
+    let kept = &entries[entries.len().saturating_sub(limit)..];
+    serde_json::to_string(kept).unwrap_or_else(|_| "[]".to_owned())
+}
+
+#[cfg(test)]
+mod tests;

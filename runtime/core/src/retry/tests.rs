@@ -1,0 +1,92 @@
+use super::*;
+use crate::outcome::{Stop, StopReason};
+
+fn options(text: &str) -> JobOptions {
+    JobOptions::parse(text)
+}
+
+fn after(made: u32, options: &JobOptions) -> Facts<'_> {
+    Facts { attempts_made: made, options, stacktrace: None }
+}
+
+fn retryable(message: &str) -> Outcome {
+    Outcome::Retryable(Failure { message: message.to_owned(), ..Failure::default() })
+}
+
+#[test]
+fn a_job_without_attempts_fails_at_once() {
+    let options = options("{}");
+    let action = decide(&retryable("no"), &after(0, &options), &RetryPolicy::default(), 0.0);
+    let stacktrace = r#"["no"]"#.to_owned();
+    assert_eq!(action, Some(Action::Fail { reason: "no".into(), stacktrace, keep: Keep::All, attempts: 1 }));
+}
+
+#[rstest::rstest]
+#[case::at_once(r#"{"attempts":2}"#, 0, Some(0))]
+#[case::fixed(r#"{"attempts":3,"backoff":300}"#, 1, Some(300))]
+#[case::exponential(r#"{"attempts":5,"backoff":{"type":"exponential","delay":100}}"#, 2, Some(400))]
+#[case::used_up(r#"{"attempts":2}"#, 1, None)]
+fn retries(#[case] opts: &str, #[case] made: u32, #[case] delay: Option<u64>) {
+    let options = options(opts);
+    let action = decide(&retryable("no"), &after(made, &options), &RetryPolicy::default(), 0.0);
+    match (action, delay) {
+        (Some(Action::Retry { delay_ms, .. }), Some(expected)) => assert_eq!(delay_ms, expected),
+        (Some(Action::Fail { .. }), None) => {}
+        (action, _) => panic!("unexpected {action:?}"),
+    }
+}
+
+#[test]
+fn the_job_types_policy_holds_only_where_the_producer_set_none() {
+    let policy = RetryPolicy { attempts: 3, backoff: Backoff::parse("fixed:7ms").ok() };
+    let none = options("{}");
+    let action = decide(&retryable("no"), &after(0, &none), &policy, 0.0);
+    assert!(matches!(action, Some(Action::Retry { delay_ms: 7, .. })), "{action:?}");
+    let own = options(r#"{"attempts":1}"#);
+    assert!(matches!(decide(&retryable("no"), &after(0, &own), &policy, 0.0), Some(Action::Fail { .. })));
+}
+
+#[test]
+fn a_permanent_failure_is_final() {
+    let options = options(r#"{"attempts":9}"#);
+    let outcome = Outcome::Permanent(Failure::default());
+    let action = decide(&outcome, &after(0, &options), &RetryPolicy::default(), 0.0);
+    assert!(matches!(action, Some(Action::Fail { ref reason, .. }) if reason == "the handler gave no message"));
+}
+
+#[test]
+fn an_unknown_backoff_fails_with_a_word_of_why() {
+    let options = options(r#"{"attempts":3,"backoff":{"type":"mine","delay":5}}"#);
+    let action = decide(&retryable("no"), &after(0, &options), &RetryPolicy::default(), 0.0);
+    assert!(matches!(action, Some(Action::Fail { ref reason, .. }) if reason.contains("`mine`")), "{action:?}");
+}
+
+#[test]
+fn what_is_not_the_jobs_fault_uses_no_attempt() {
+    let options = options("{}");
+    let facts = after(0, &options);
+    let policy = RetryPolicy::default();
+    let limited = Outcome::RateLimited { retry_after: Some(Duration::from_secs(2)), message: String::new() };
+    assert_eq!(decide(&limited, &facts, &policy, 0.0), Some(Action::Delay { delay_ms: 2_000 }));
+    let deferred = Outcome::Deferred { delay: Duration::ZERO, reason: String::new() };
+    assert_eq!(decide(&deferred, &facts, &policy, 0.0), Some(Action::Delay { delay_ms: MIN_DEFERRAL_MS }));
+    let drained = Outcome::Interrupted(Interrupt::Drained);
+    assert_eq!(decide(&drained, &facts, &policy, 0.0), Some(Action::Release));
+    assert_eq!(decide(&Outcome::Interrupted(Interrupt::LockLost), &facts, &policy, 0.0), None);
+}
+
+#[test]
+fn stack_traces_append_and_are_bounded() {
+    let options = options(r#"{"attempts":9,"stackTraceLimit":2}"#);
+    let facts = Facts { attempts_made: 2, options: &options, stacktrace: Some(r#"["a","b"]"#) };
+    let stop = Stop { reason: StopReason::Trap, message: "unreachable".into(), backtrace: Some("0: run".into()) };
+    let action = decide(&Outcome::Stopped(stop), &facts, &RetryPolicy::default(), 0.0);
+    let Some(Action::Retry { stacktrace, reason, .. }) = action else { panic!("{action:?}") };
+    assert_eq!(reason, "trap: unreachable");
+    assert_eq!(stacktrace, r#"["b","trap: unreachable\n0: run"]"#);
+    let broken = Facts { stacktrace: Some("{}"), ..facts };
+    assert!(matches!(
+        decide(&retryable("no"), &broken, &RetryPolicy::default(), 0.0),
+        Some(Action::Retry { ref stacktrace, .. }) if stacktrace == r#"["no"]"#
+    ));
+}
