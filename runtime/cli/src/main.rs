@@ -1,1 +1,51 @@
-fn main() {}
+//! `gristmill`: a worker for BullMQ queues that runs every job in its own WebAssembly sandbox.
+
+mod arguments;
+mod commands;
+mod failure;
+mod host;
+mod output;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Arguments, Command};
+use crate::failure::Failure;
+
+fn main() -> ExitCode {
+    // Two providers in one process make rustls refuse; we have one, and name it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    match run(arguments) {
+        Ok(code) => code,
+        Err(failure) => {
+            anstream::eprintln!("{failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let Arguments { command, global } = arguments;
+    host::log_to_stderr();
+    match command {
+        Command::Run(run) => commands::run::run(run, &global),
+        Command::Dev(dev) => commands::dev::dev(dev, &global),
+        Command::Worker => commands::worker::worker(&global),
+        Command::Check => commands::check::check(&global),
+        Command::Job(job) => commands::job::job(job, &global),
+        Command::Queue(queue) => commands::queue::queue(queue, &global),
+    }
+}
+
+/// Help and version are data on stdout; everything else is a usage error.
+fn usage(error: &clap::Error) -> ExitCode {
+    // A closed stdout or stderr leaves nobody to tell.
+    let _ = error.print();
+    if error.use_stderr() { failure::USAGE.into() } else { ExitCode::SUCCESS }
+}

@@ -1,1 +1,7 @@
-//! x
+//! HTTP: metrics and health, on a thread of their own so that they answer while handlers use every core.
+
+mod health;
+mod server;
+
+pub use health::Heartbeat;
+pub use server::{Bound, ControlError, Sources};

@@ -38,8 +38,13 @@ impl Backoff {
             Self::Unknown(_) => return None,
         };
         let base = base.min(MAX_DELAY_MS as f64);
-        let jittered = if jitter > 0.0 { (random * base * jitter + base * (1.0 - jitter)).floor() } else { base };
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within 0..=MAX_DELAY_MS")]
+        let jittered =
+            if jitter > 0.0 { (random * base * jitter + base * (1.0 - jitter)).floor() } else { base };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "within 0..=MAX_DELAY_MS"
+        )]
         Some(jittered as u64)
     }
 
@@ -70,13 +75,21 @@ mod tests {
     #[case(Backoff::Fixed { delay_ms: 1_000, jitter: 0.5 }, 1, 0.0, Some(500))]
     #[case(Backoff::Fixed { delay_ms: 1_000, jitter: 0.5 }, 1, 0.999, Some(999))]
     #[case(Backoff::Unknown("mine".into()), 1, 0.0, None)]
-    fn delays(#[case] backoff: Backoff, #[case] failed: u32, #[case] random: f64, #[case] expected: Option<u64>) {
+    fn delays(
+        #[case] backoff: Backoff,
+        #[case] failed: u32,
+        #[case] random: f64,
+        #[case] expected: Option<u64>,
+    ) {
         assert_eq!(backoff.delay_ms(failed, random), expected);
     }
 
     #[test]
     fn reads_the_written_forms() {
-        assert_eq!(Backoff::parse("exponential:1s"), Ok(Backoff::Exponential { delay_ms: 1_000, jitter: 0.0 }));
+        assert_eq!(
+            Backoff::parse("exponential:1s"),
+            Ok(Backoff::Exponential { delay_ms: 1_000, jitter: 0.0 })
+        );
         assert!(Backoff::parse("linear:1s").is_err());
         assert!(Backoff::parse("fixed").is_err());
     }

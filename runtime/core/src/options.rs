@@ -81,8 +81,9 @@ impl JobOptions {
             remove_on_complete: reader.read("removeOnComplete", keep),
             remove_on_fail: reader.read("removeOnFail", keep),
             lifo: reader.read("lifo", |v| v.as_bool().map(Some)).unwrap_or(false),
-            stack_trace_limit: reader
-                .read("stackTraceLimit", |v| whole(v).map(|n| Some(usize::try_from(n).unwrap_or(usize::MAX)))),
+            stack_trace_limit: reader.read("stackTraceLimit", |v| {
+                whole(v).map(|n| Some(usize::try_from(n).unwrap_or(usize::MAX)))
+            }),
             keep_logs: reader.read("kl", |v| whole(v).map(Some)),
             odd: Vec::new(),
         };
@@ -108,10 +109,14 @@ impl Reader<'_> {
 
 /// A number that is not negative; producers in Lua and PHP write floats.
 fn whole(value: &Value) -> Option<u64> {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be inside 0..2^53")]
-    value.as_u64().or_else(|| {
-        value.as_f64().filter(|f| (0.0..9_007_199_254_740_992.0).contains(f)).map(|f| f as u64)
-    })
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked to be inside 0..2^53"
+    )]
+    value
+        .as_u64()
+        .or_else(|| value.as_f64().filter(|f| (0.0..9_007_199_254_740_992.0).contains(f)).map(|f| f as u64))
 }
 
 fn backoff(value: &Value) -> Option<Option<Backoff>> {
@@ -137,7 +142,8 @@ fn keep(value: &Value) -> Option<Option<Keep>> {
         Value::Number(n) if n.as_f64() == Some(-1.0) => Some(Some(Keep::All)),
         Value::Number(_) => whole(value).map(|count| Some(bounded(Some(count), None, AGE_LIMIT))),
         Value::Object(map) => {
-            let field = |name| map.get(name).filter(|v| !v.is_null()).map_or(Some(None), |v| whole(v).map(Some));
+            let field =
+                |name| map.get(name).filter(|v| !v.is_null()).map_or(Some(None), |v| whole(v).map(Some));
             // -1 is BullMQ's word for "any number".
             let count = match map.get("count").and_then(Value::as_f64) {
                 Some(n) if n < 0.0 => None,
@@ -147,7 +153,11 @@ fn keep(value: &Value) -> Option<Option<Keep>> {
             if count.is_none() && age_s.is_none() && map.get("count").is_none() {
                 return None;
             }
-            Some(Some(if count.is_none() && age_s.is_none() { Keep::All } else { bounded(count, age_s, limit) }))
+            Some(Some(if count.is_none() && age_s.is_none() {
+                Keep::All
+            } else {
+                bounded(count, age_s, limit)
+            }))
         }
         _ => None,
     }

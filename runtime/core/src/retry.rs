@@ -61,8 +61,12 @@ pub fn decide(outcome: &Outcome, facts: &Facts<'_>, policy: &RetryPolicy, random
             returnvalue: output.clone().unwrap_or_else(|| b"null".to_vec()),
             keep: facts.options.remove_on_complete.unwrap_or(Keep::All),
         },
-        Outcome::Retryable(failure) => failed(&reason(failure), failure.detail.as_deref(), true, facts, policy, random),
-        Outcome::Permanent(failure) => failed(&reason(failure), failure.detail.as_deref(), false, facts, policy, random),
+        Outcome::Retryable(failure) => {
+            failed(&reason(failure), failure.detail.as_deref(), true, facts, policy, random)
+        }
+        Outcome::Permanent(failure) => {
+            failed(&reason(failure), failure.detail.as_deref(), false, facts, policy, random)
+        }
         Outcome::Stopped(stop) => {
             failed(&stop.failed_reason(), stop.backtrace.as_deref(), true, facts, policy, random)
         }
@@ -93,7 +97,11 @@ fn millis(duration: Duration) -> u64 {
 }
 
 fn reason(failure: &Failure) -> String {
-    if failure.message.trim().is_empty() { "the handler gave no message".to_owned() } else { failure.message.clone() }
+    if failure.message.trim().is_empty() {
+        "the handler gave no message".to_owned()
+    } else {
+        failure.message.clone()
+    }
 }
 
 fn failed(
@@ -122,7 +130,10 @@ fn failed(
         Ok(delay_ms) => Action::Retry { reason, stacktrace, delay_ms, lifo: facts.options.lifo },
         Err(unknown) => {
             let Backoff::Unknown(kind) = unknown else { return fail(reason, stacktrace) };
-            fail(format!("{reason} (not retried: backoff type `{kind}` is unknown to this worker)"), stacktrace)
+            fail(
+                format!("{reason} (not retried: backoff type `{kind}` is unknown to this worker)"),
+                stacktrace,
+            )
         }
     }
 }

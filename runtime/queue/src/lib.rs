@@ -1,1 +1,60 @@
-//! x
+//! The BullMQ protocol on Redis, in batches: what a worker needs of it, with scripts of our own.
+//!
+//! A worker has one [`Connection`] and a [`Queue`] handle per queue. The hot path is [`Queue::turn`]: one script call
+//! settles finished jobs and takes new ones. Every call says what happens when it runs twice or its answer is lost.
+
+mod add;
+mod connection;
+mod error;
+mod events;
+mod inspect;
+mod keys;
+mod locks;
+mod presence;
+mod private;
+mod report;
+mod script;
+mod turn;
+mod wait;
+
+pub use add::{NewJob, check_custom_id};
+pub use connection::{Connection, ServerFacts};
+pub use error::{ErrorKind, QueueError};
+pub use events::{EventReader, QueueEvent};
+pub use inspect::{JobView, STATES, queue_names};
+pub use keys::Keys;
+pub use locks::{Lock, Stalled};
+pub use presence::{announce, client_name};
+pub use private::{PrivateRedis, PrivateRedisError};
+pub use report::Report;
+pub use turn::{Code, Next, Taken, Turn, TurnRequest};
+pub use wait::{Marker, Waiter};
+
+use std::sync::Arc;
+
+/// One queue on one Redis. Cheap to clone.
+#[derive(Clone)]
+pub struct Queue {
+    connection: Connection,
+    keys: Arc<Keys>,
+}
+
+impl Queue {
+    /// A handle; nothing is sent.
+    #[must_use]
+    pub fn new(connection: Connection, prefix: &str, name: &str) -> Self {
+        Self { connection, keys: Arc::new(Keys::new(prefix, name)) }
+    }
+
+    /// The queue's name without prefix.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.keys.queue()
+    }
+
+    /// The queue's keys.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
+}

@@ -1,1 +1,38 @@
-fn main() {}
+//! The project's chores. `cargo xtask demo`, `test`, `bench`, `guests`.
+
+mod bench;
+mod demo;
+mod guests;
+mod steps;
+mod test;
+
+use clap::{Parser, Subcommand};
+
+/// The project's chores.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Build everything and show it at work on a private Redis
+    Demo(demo::DemoArguments),
+    /// Prove what a fresh clone must prove
+    Test(test::TestArguments),
+    /// Measure against BullMQ's own workers
+    Bench(bench::BenchArguments),
+    /// Build the handlers and the test guests into `target/guests`
+    Guests,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().chore {
+        Chore::Demo(arguments) => demo::demo(&arguments),
+        Chore::Test(arguments) => test::test(&arguments),
+        Chore::Bench(arguments) => bench::bench(&arguments),
+        Chore::Guests => guests::build(),
+    }
+}

@@ -27,7 +27,11 @@ pub(super) fn warn_unknown(reader: &mut Reader<'_>, known: &[String]) {
         }
         let hint = closest(kind, known.iter().map(String::as_str))
             .map(|near| format!("did you mean `{}{near}`?", &name[..name.len() - kind.len()]));
-        reader.warn(format!("${name}"), format!("no queue or job type has the environment name `{kind}`"), hint);
+        reader.warn(
+            format!("${name}"),
+            format!("no queue or job type has the environment name `{kind}`"),
+            hint,
+        );
     }
 }
 

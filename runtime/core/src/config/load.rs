@@ -130,7 +130,10 @@ fn worker<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>) -> Worker {
     if let Some(name) = &name {
         let fits = |n: &str| !n.is_empty() && n.len() <= 128 && n.bytes().all(|b| b.is_ascii_graphic());
         if !fits(&name.value) {
-            let message = format!("`worker.name` is {:?}, but Redis needs 1 to 128 visible ASCII characters", name.value);
+            let message = format!(
+                "`worker.name` is {:?}, but Redis needs 1 to 128 visible ASCII characters",
+                name.value
+            );
             reader.error(name.place.clone(), message, None);
         }
     }

@@ -165,7 +165,11 @@ fn limits<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>, env: &[String]
         env.iter().map(|n| Variable { name: format!("TIMEOUT_{n}"), parse: parse_millis }).collect();
     let timeout = reader.get(section, "timeout", &DURATION, &variables, defaults.timeout);
     if timeout.value.is_zero() || timeout.value.as_secs() > MAX_TIMEOUT_S {
-        reader.error(timeout.place, format!("`{}.timeout` must be above zero and at most 24h", section.path), None);
+        reader.error(
+            timeout.place,
+            format!("`{}.timeout` must be above zero and at most 24h", section.path),
+            None,
+        );
     }
     let default_soft = timeout.value * percentage / 100;
     let soft = reader.get(section, "soft_timeout", &DURATION, &[], default_soft);

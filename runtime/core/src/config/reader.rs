@@ -95,7 +95,8 @@ impl<'a> Section<'a> {
     }
 
     fn join(&self, key: &str) -> String {
-        let quoted = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+        let quoted =
+            !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
         let key = if quoted { key.to_owned() } else { format!("{key:?}") };
         if self.path.is_empty() { key } else { format!("{}.{key}", self.path) }
     }
@@ -120,12 +121,22 @@ impl<'a> Reader<'a> {
         format!("{}:{line}", self.file)
     }
 
-    pub(super) fn error(&mut self, place: impl Into<String>, message: impl Into<String>, hint: Option<String>) {
+    pub(super) fn error(
+        &mut self,
+        place: impl Into<String>,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
         let (place, message) = (place.into(), message.into());
         self.problems.push(Problem { place, message, hint, severity: Severity::Error });
     }
 
-    pub(super) fn warn(&mut self, place: impl Into<String>, message: impl Into<String>, hint: Option<String>) {
+    pub(super) fn warn(
+        &mut self,
+        place: impl Into<String>,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
         let (place, message) = (place.into(), message.into());
         self.problems.push(Problem { place, message, hint, severity: Severity::Warning });
     }

@@ -58,7 +58,10 @@ fn the_environment_wins_over_the_file() {
     let queue = &loaded.config.queues["email-delivery"];
     let limits = &queue.jobs["*"].limits;
     assert_eq!((queue.concurrency, limits.memory), (3, 16 << 20));
-    assert_eq!((limits.timeout, limits.soft_timeout), (Duration::from_millis(500), Duration::from_millis(250)));
+    assert_eq!(
+        (limits.timeout, limits.soft_timeout),
+        (Duration::from_millis(500), Duration::from_millis(250))
+    );
     let source = |key: &str| loaded.effective.iter().find(|e| e.key == key).map(|e| e.source.clone());
     assert_eq!(source("queues.email-delivery.concurrency").as_deref(), Some("$WORKER_CONCURRENCY_EMAIL"));
     assert_eq!(source("queues.email-delivery.jobs.\"*\".fuel").as_deref(), Some("gristmill.toml:14"));
@@ -95,12 +98,27 @@ memory = 64
 }
 
 #[rstest::rstest]
-#[case("[queues.a]\nconcurrency = 0\n[queues.a.jobs.\"*\"]\nhandler=\"a.wasm\"", "gristmill.toml:2: `concurrency` of queue \"a\" must be 1 to 10000")]
-#[case("[queues.a.jobs.\"*\"]\nhandler=\"a\"", "gristmill.toml:2: handler `a` is not a path that ends in `.wasm`; give the path of a component")]
-#[case("[queues.a.jobs.\"*\"]\nhandler=\"a.wasm\"\ntimeout=\"0s\"", "gristmill.toml:3: `queues.a.jobs.\"*\".timeout` must be above zero and at most 24h")]
-#[case("[queues]\na = 5", "gristmill.toml:2: `queues.a` is the number `5`, not a table; write it as `[queues.a]`")]
+#[case(
+    "[queues.a]\nconcurrency = 0\n[queues.a.jobs.\"*\"]\nhandler=\"a.wasm\"",
+    "gristmill.toml:2: `concurrency` of queue \"a\" must be 1 to 10000"
+)]
+#[case(
+    "[queues.a.jobs.\"*\"]\nhandler=\"a\"",
+    "gristmill.toml:2: handler `a` is not a path that ends in `.wasm`; give the path of a component"
+)]
+#[case(
+    "[queues.a.jobs.\"*\"]\nhandler=\"a.wasm\"\ntimeout=\"0s\"",
+    "gristmill.toml:3: `queues.a.jobs.\"*\".timeout` must be above zero and at most 24h"
+)]
+#[case(
+    "[queues]\na = 5",
+    "gristmill.toml:2: `queues.a` is the number `5`, not a table; write it as `[queues.a]`"
+)]
 #[case("", "gristmill.toml: no queue is configured; name the queues to serve, each as `[queues.NAME]`")]
-#[case("[redis]\nurl = \"http://x\"", "gristmill.toml:2: `http://x` is not a Redis address; write it as `redis://HOST:PORT`, `rediss://HOST:PORT` or `redis+unix:///PATH`")]
+#[case(
+    "[redis]\nurl = \"http://x\"",
+    "gristmill.toml:2: `http://x` is not a Redis address; write it as `redis://HOST:PORT`, `rediss://HOST:PORT` or `redis+unix:///PATH`"
+)]
 fn bad_values(#[case] text: &str, #[case] expected: &str) {
     assert!(problems(text, &[]).contains(&expected.to_owned()), "{:#?}", problems(text, &[]));
 }

@@ -51,14 +51,19 @@ fn a_permanent_failure_is_final() {
     let options = options(r#"{"attempts":9}"#);
     let outcome = Outcome::Permanent(Failure::default());
     let action = decide(&outcome, &after(0, &options), &RetryPolicy::default(), 0.0);
-    assert!(matches!(action, Some(Action::Fail { ref reason, .. }) if reason == "the handler gave no message"));
+    assert!(
+        matches!(action, Some(Action::Fail { ref reason, .. }) if reason == "the handler gave no message")
+    );
 }
 
 #[test]
 fn an_unknown_backoff_fails_with_a_word_of_why() {
     let options = options(r#"{"attempts":3,"backoff":{"type":"mine","delay":5}}"#);
     let action = decide(&retryable("no"), &after(0, &options), &RetryPolicy::default(), 0.0);
-    assert!(matches!(action, Some(Action::Fail { ref reason, .. }) if reason.contains("`mine`")), "{action:?}");
+    assert!(
+        matches!(action, Some(Action::Fail { ref reason, .. }) if reason.contains("`mine`")),
+        "{action:?}"
+    );
 }
 
 #[test]
@@ -79,7 +84,8 @@ fn what_is_not_the_jobs_fault_uses_no_attempt() {
 fn stack_traces_append_and_are_bounded() {
     let options = options(r#"{"attempts":9,"stackTraceLimit":2}"#);
     let facts = Facts { attempts_made: 2, options: &options, stacktrace: Some(r#"["a","b"]"#) };
-    let stop = Stop { reason: StopReason::Trap, message: "unreachable".into(), backtrace: Some("0: run".into()) };
+    let stop =
+        Stop { reason: StopReason::Trap, message: "unreachable".into(), backtrace: Some("0: run".into()) };
     let action = decide(&Outcome::Stopped(stop), &facts, &RetryPolicy::default(), 0.0);
     let Some(Action::Retry { stacktrace, reason, .. }) = action else { panic!("{action:?}") };
     assert_eq!(reason, "trap: unreachable");

@@ -1,0 +1,8 @@
+//! One file a command.
+
+pub(crate) mod check;
+pub(crate) mod dev;
+pub(crate) mod job;
+pub(crate) mod queue;
+pub(crate) mod run;
+pub(crate) mod worker;

@@ -1,0 +1,24 @@
+//! `gristmill worker`: serves the configured queues until a signal drains it.
+
+use std::process::ExitCode;
+
+use crate::arguments::Global;
+use crate::failure::{DRAIN, Failure};
+use crate::{host, settings};
+
+pub(crate) fn worker(global: &Global) -> Result<ExitCode, Failure> {
+    let config = settings::accept(settings::read(global, false)?)?;
+    let runtime = host::host_runtime()?;
+    runtime.block_on(async {
+        let queues = config.queues.keys().cloned().collect::<Vec<_>>().join(", ");
+        let host = host::build(config).await?;
+        tracing::info!(queues, metrics = %format!("http://{}/metrics", host.address()), "serving");
+        let drained = host.run().await?;
+        if drained.timed_out {
+            tracing::warn!("the drain ran out of time; unfinished jobs went back to their queues");
+            return Ok(DRAIN.into());
+        }
+        tracing::info!("drained");
+        Ok(ExitCode::SUCCESS)
+    })
+}

@@ -1,0 +1,201 @@
+//! The process: its runtimes, its signals, and the worker in it.
+
+use std::io::IsTerminal;
+use std::sync::Arc;
+
+use gristmill_control::{Bound, Heartbeat, Sources};
+use gristmill_core::clock::Clock;
+use gristmill_core::config::Config;
+use gristmill_core::units::{show_duration, show_size};
+use gristmill_engine::{Context, Control, Drained, Handlers, Worker};
+use gristmill_queue::Connection;
+use gristmill_sandbox::{Sandbox, Settings};
+use gristmill_telemetry::Metrics;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::failure::Failure;
+
+/// Log lines go to stderr; `GRISTMILL_LOG` filters them (`debug`, `gristmill_engine=trace`).
+pub(crate) fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("GRISTMILL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
+    // Only the first call of a process counts.
+    let _ = log.with_ansi(std::io::stderr().is_terminal()).try_init();
+}
+
+/// The runtime of everything that is not a guest.
+pub(crate) fn host_runtime() -> Result<Runtime, Failure> {
+    Ok(Builder::new_multi_thread().worker_threads(1).thread_name("host").enable_all().build()?)
+}
+
+/// The guests' own runtime, so that a computing guest delays no lock renewal.
+pub(crate) fn guest_runtime(threads: Option<usize>) -> Result<Runtime, Failure> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(Builder::new_multi_thread()
+        .worker_threads(threads.unwrap_or(cores))
+        .thread_name("guest")
+        .enable_all()
+        .build()?)
+}
+
+/// A sandbox as large as the configuration needs.
+pub(crate) fn sandbox(config: &Config) -> Result<Sandbox, Failure> {
+    let types = || config.queues.values().flat_map(|q| q.jobs.values());
+    let settings = Settings {
+        slots: config.queues.values().map(|q| q.concurrency).sum::<usize>().max(1),
+        max_memory: types().map(|t| t.limits.memory).max().unwrap_or(64 << 20),
+        cache_dir: config.worker.cache_dir.clone(),
+    };
+    Sandbox::new(settings).map_err(Failure::new)
+}
+
+/// Loads every handler and says so.
+pub(crate) fn handlers(config: &Config, sandbox: &Sandbox, metrics: &Metrics) -> Result<Handlers, Failure> {
+    Handlers::load(config, sandbox, metrics, |path, module| {
+        let (handler, size, digest) = (path.display(), show_size(module.size()), module.digest());
+        tracing::info!(%handler, %size, digest, "handler loaded");
+    })
+    .map_err(|problems| {
+        let line = |p: gristmill_engine::HandlerProblem| format!("{}: {}", p.place, p.message);
+        Failure::problems(problems.into_iter().map(line).collect())
+    })
+}
+
+/// A worker that is ready to run, with what must live as long as it does.
+pub(crate) struct Host {
+    pub worker: Worker,
+    pub handlers: Arc<Handlers>,
+    pub metrics: Metrics,
+    guests: Runtime,
+    bound: Bound,
+    sources: Sources,
+    heartbeat: Heartbeat,
+}
+
+/// Connects, binds and compiles; starts nothing.
+pub(crate) async fn build(config: Config) -> Result<Host, Failure> {
+    let clock = Clock::System;
+    let metrics = Metrics::new().map_err(Failure::new)?;
+    let bound = Bound::bind(config.server.listen).map_err(Failure::usage)?;
+    let sandbox = sandbox(&config)?;
+    let handlers = Arc::new(handlers(&config, &sandbox, &metrics)?);
+    let (connection, facts) = Connection::open(&config.redis.url).await?;
+    tracing::info!(redis = connection.address(), version = facts.version, "connected");
+    if facts.eviction.as_deref().is_some_and(|policy| policy != "noeviction") {
+        let policy = facts.eviction.unwrap_or_default();
+        tracing::warn!(
+            policy,
+            "Redis may drop jobs when its memory is full; set `maxmemory-policy noeviction`"
+        );
+    }
+    let guests = guest_runtime(config.worker.threads)?;
+    let context = Context {
+        clock: clock.clone(),
+        random: rand::random::<f64>,
+        metrics: metrics.clone(),
+        sandbox,
+        guests: guests.handle().clone(),
+    };
+    let heartbeat = Heartbeat::new(clock);
+    let redis_url = config.redis.url.clone();
+    let prefix = config.redis.prefix.clone();
+    let queues = config.queues.keys().cloned().collect();
+    let worker = Worker::new(config, connection, Arc::clone(&handlers), context);
+    let control = worker.control();
+    let sources = Sources {
+        metrics: metrics.clone(),
+        control,
+        heartbeat: heartbeat.clone(),
+        redis_url,
+        prefix,
+        queues,
+    };
+    Ok(Host { worker, handlers, metrics, guests, bound, sources, heartbeat })
+}
+
+impl Host {
+    /// Where metrics and health answer.
+    pub(crate) fn address(&self) -> std::net::SocketAddr {
+        self.bound.address()
+    }
+
+    /// Runs until a signal has drained the worker.
+    pub(crate) async fn run(self) -> Result<Drained, Failure> {
+        let Self { worker, handlers, metrics, guests, bound, sources, heartbeat } = self;
+        let control = worker.control();
+        let signals = tokio::spawn(obey_signals(control, handlers, metrics)?);
+        let beat = tokio::spawn(heartbeat.run());
+        bound.serve(sources).map_err(Failure::new)?;
+        let drained = worker.run().await;
+        signals.abort();
+        beat.abort();
+        // A guest that does not yield within its epoch must not keep the process.
+        guests.shutdown_background();
+        Ok(drained)
+    }
+}
+
+/// TERM and INT drain, a second INT ends at once; TSTP takes no more jobs, CONT takes them again; HUP loads changed
+/// handlers; TTIN says what every slot runs.
+fn obey_signals(
+    control: Control,
+    handlers: Arc<Handlers>,
+    metrics: Metrics,
+) -> Result<impl Future<Output = ()>, Failure> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    // Numbers of Linux and macOS, which tokio has no names for.
+    let (tstp_number, cont_number, ttin_number) =
+        if cfg!(target_os = "macos") { (18, 19, 21) } else { (20, 18, 21) };
+    let mut tstp = signal(SignalKind::from_raw(tstp_number))?;
+    let mut cont = signal(SignalKind::from_raw(cont_number))?;
+    let mut ttin = signal(SignalKind::from_raw(ttin_number))?;
+    let mut hup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        let mut interrupted = false;
+        loop {
+            tokio::select! {
+                _ = term.recv() => {
+                    tracing::info!("draining: no new jobs, running ones may finish");
+                    control.drain();
+                }
+                _ = int.recv() => {
+                    if std::mem::replace(&mut interrupted, true) {
+                        tracing::warn!("ending at once; jobs that were running are found by another worker");
+                        #[expect(clippy::exit, reason = "the user asked twice")]
+                        std::process::exit(130);
+                    }
+                    tracing::info!("draining: no new jobs, running ones may finish; again to end at once");
+                    control.drain();
+                }
+                _ = tstp.recv() => control.set_quiet(true),
+                _ = cont.recv() => control.set_quiet(false),
+                _ = hup.recv() => reload(&handlers, &metrics),
+                _ = ttin.recv() => show_running(&control),
+            }
+        }
+    })
+}
+
+fn reload(handlers: &Arc<Handlers>, metrics: &Metrics) {
+    let (handlers, metrics) = (Arc::clone(handlers), metrics.clone());
+    // Compiling blocks; the result is an event.
+    drop(tokio::task::spawn_blocking(move || {
+        for path in handlers.paths() {
+            handlers.reload(&path, &metrics);
+        }
+    }));
+}
+
+fn show_running(control: &Control) {
+    let now = Clock::System.now_ms();
+    let running = control.running();
+    tracing::info!(slots = running.len(), "running now");
+    for job in running {
+        let since = show_duration(std::time::Duration::from_millis(now.saturating_sub(job.since_ms)));
+        tracing::info!(queue = job.queue, id = job.id, name = job.name, %since, "slot");
+    }
+}

@@ -1,0 +1,194 @@
+//! One job from taken to settled: checks, the sandbox, and what its outcome means.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use gristmill_core::job::Job;
+use gristmill_core::options::JobOptions;
+use gristmill_core::outcome::{Interrupt, Outcome};
+use gristmill_core::retry::{Facts, RetryPolicy, decide, refuse};
+use gristmill_core::settlement::{Action, Settlement};
+use gristmill_queue::Taken;
+use gristmill_sandbox::{Attempt, Interrupter};
+use gristmill_telemetry::event::{AttemptEnded, JobRefused, QueueEvent};
+use tokio::sync::mpsc;
+
+use crate::handlers::{Handlers, JobType};
+use crate::held::Held;
+use crate::reporter::{Message, Voice};
+use crate::worker::Context;
+
+/// What an attempt of a queue needs; made once per queue.
+pub(crate) struct Executor {
+    pub context: Context,
+    pub queue: Arc<str>,
+    pub handlers: Arc<Handlers>,
+    pub held: Arc<Held>,
+    pub reports: mpsc::UnboundedSender<Message>,
+}
+
+/// The end of a taken job, for the pump.
+pub(crate) struct Finished {
+    pub id: String,
+    pub token: Arc<str>,
+    /// `None`: the job is not ours any more, nothing is written.
+    pub action: Option<Action>,
+    pub at_ms: u64,
+}
+
+impl Finished {
+    pub(crate) fn settlement(self) -> Option<(Settlement, u64)> {
+        let Self { id, token, action, at_ms } = self;
+        action.map(|action| (Settlement { id, token, action, repeated: false }, at_ms))
+    }
+}
+
+impl Executor {
+    /// Runs one job to its end. Always answers: a panic of ours ends this attempt and nothing else.
+    pub(crate) async fn execute(&self, taken: Taken, interrupter: Interrupter) -> Finished {
+        let id = taken.id.clone();
+        let lock = Arc::clone(&taken.token);
+        let result = AssertUnwindSafe(self.attempt(taken, interrupter)).catch_unwind().await;
+        let action = result.unwrap_or_else(|panic| {
+            let message = panic
+                .downcast_ref::<&str>()
+                .map(|s| (*s).to_owned())
+                .or_else(|| panic.downcast_ref::<String>().cloned())
+                .unwrap_or_default();
+            QueueEvent::Panicked { id: &id, message: &message }.emit(&self.queue, &self.context.metrics);
+            let facts = Facts { attempts_made: 0, options: &JobOptions::parse(""), stacktrace: None };
+            Some(refuse(
+                "the host failed in this attempt (a bug)",
+                false,
+                &facts,
+                &RetryPolicy::default(),
+                0.0,
+            ))
+        });
+        self.held.end(&id, &lock);
+        Finished { id, token: lock, action, at_ms: self.context.clock.now_ms() }
+    }
+
+    async fn attempt(&self, taken: Taken, interrupter: Interrupter) -> Option<Action> {
+        let options = JobOptions::parse(&taken.opts);
+        for option in &options.odd {
+            QueueEvent::OddOption { id: &taken.id, option }.emit(&self.queue, &self.context.metrics);
+        }
+        let facts = Facts {
+            attempts_made: taken.attempts_made,
+            options: &options,
+            stacktrace: taken.stacktrace.as_deref(),
+        };
+        let job_type = self.handlers.job_type(&self.queue, &taken.name);
+        if let Some((reason, retry)) = refusal(&taken, job_type) {
+            let of = job_type.map(|t| &t.metrics);
+            JobRefused { of, queue: &self.queue, id: &taken.id, reason: &reason }.emit();
+            let none = RetryPolicy::default();
+            let policy = job_type.map_or(&none, |t| &t.retry);
+            return Some(refuse(&reason, retry, &facts, policy, (self.context.random)()));
+        }
+        let job_type = job_type?;
+        self.run(&taken, job_type, &facts, interrupter).await
+    }
+
+    async fn run(
+        &self,
+        taken: &Taken,
+        job_type: &Arc<JobType>,
+        facts: &Facts<'_>,
+        interrupter: Interrupter,
+    ) -> Option<Action> {
+        let scheduled_at_ms = taken.timestamp_ms.saturating_add(taken.delay_ms);
+        let waited = self.context.clock.now_ms().saturating_sub(scheduled_at_ms);
+        let voice = Arc::new(Voice {
+            id: taken.id.as_str().into(),
+            name: taken.name.clone(),
+            queue: Arc::clone(&self.queue),
+            keep_logs: facts.options.keep_logs,
+            to: self.reports.clone(),
+            metrics: self.context.metrics.clone(),
+            spoke: AtomicBool::new(false),
+        });
+        let attempt = Attempt {
+            job: Job {
+                id: taken.id.clone(),
+                name: taken.name.clone(),
+                queue: self.queue.to_string(),
+                attempt: taken.attempts_made.saturating_add(1),
+                max_attempts: facts.max_attempts(&job_type.retry),
+                data: taken.data.clone(),
+                enqueued_at_ms: taken.timestamp_ms,
+                scheduled_at_ms,
+            },
+            limits: Arc::clone(&job_type.limits),
+            allow: Arc::clone(&job_type.allow),
+            host: Arc::<Voice>::clone(&voice),
+            interrupter,
+        };
+        let module = job_type.module.load_full();
+        let report = self.context.sandbox.run(&module, attempt).await;
+
+        let dropped = [
+            ("log lines", report.dropped_lines),
+            ("progress updates", report.dropped_updates),
+            ("metric records", report.dropped_records),
+        ];
+        for (what, count) in dropped.into_iter().filter(|(_, count)| *count > 0) {
+            QueueEvent::Dropped { id: &taken.id, what, count }.emit(&self.queue, &self.context.metrics);
+            voice.note(format!("[warn] {count} more {what} were dropped: the attempt's ceiling was reached"));
+        }
+        note_delay(&voice, &report.outcome);
+        if report.outcome != Outcome::Interrupted(Interrupt::LockLost) {
+            voice.flush().await;
+        }
+        let action = decide(&report.outcome, facts, &job_type.retry, (self.context.random)());
+        AttemptEnded {
+            of: &job_type.metrics,
+            queue: &self.queue,
+            id: &taken.id,
+            outcome: report.outcome.label(),
+            reason: reason_of(action.as_ref()),
+            elapsed: report.elapsed,
+            waited: Duration::from_millis(waited),
+            fuel: report.fuel,
+            peak_memory: report.peak_memory,
+        }
+        .emit();
+        action
+    }
+}
+
+fn reason_of(action: Option<&Action>) -> Option<&str> {
+    match action? {
+        Action::Fail { reason, .. } | Action::Retry { reason, .. } => Some(reason),
+        _ => None,
+    }
+}
+
+/// Why a job ends without running, and whether it may be tried again.
+fn refusal(taken: &Taken, job_type: Option<&Arc<JobType>>) -> Option<(String, bool)> {
+    if let Some(reason) = &taken.deferred_failure {
+        return Some((reason.clone(), false));
+    }
+    if job_type.is_none() {
+        let reason = format!("handler: no handler serves the job name `{}` on this worker", taken.name);
+        return Some((reason, true));
+    }
+    let checked = serde_json::from_slice::<&serde_json::value::RawValue>(&taken.data);
+    checked.err().map(|error| (format!("data: the job's data is not JSON: {error}"), false))
+}
+
+/// A job that only waits leaves no `failedReason`, so its log says why.
+fn note_delay(voice: &Voice, outcome: &Outcome) {
+    let (what, why) = match outcome {
+        Outcome::RateLimited { message, .. } => ("rate limited", message),
+        Outcome::Deferred { reason, .. } => ("deferred", reason),
+        _ => return,
+    };
+    if !why.is_empty() {
+        voice.note(format!("{what}: {why}"));
+    }
+}

@@ -1,0 +1,151 @@
+//! Which module serves which job type, and replacing it while jobs run.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use gristmill_core::config::Config;
+use gristmill_core::limits::Limits;
+use gristmill_core::retry::RetryPolicy;
+use gristmill_core::units::closest;
+use gristmill_sandbox::{Allow, Module, ModuleError, Sandbox};
+use gristmill_telemetry::event::HandlerSwapped;
+use gristmill_telemetry::{Metrics, TypeMetrics};
+
+/// A job type that can run: its module and its policy.
+pub(crate) struct JobType {
+    pub module: ArcSwap<Module>,
+    pub limits: Arc<Limits>,
+    pub retry: RetryPolicy,
+    pub allow: Arc<Allow>,
+    pub metrics: TypeMetrics,
+    path: PathBuf,
+}
+
+/// A handler that cannot be used, with the place where the configuration names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandlerProblem {
+    /// `gristmill.toml:14`
+    pub place: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+/// Every job type of a worker.
+pub struct Handlers {
+    queues: HashMap<String, HashMap<String, Arc<JobType>>>,
+    sandbox: Sandbox,
+}
+
+impl Handlers {
+    /// Loads every handler of the configuration, each file once. Blocks while compiling; `loaded` is told of each file.
+    pub fn load(
+        config: &Config,
+        sandbox: &Sandbox,
+        metrics: &Metrics,
+        mut loaded: impl FnMut(&Path, &Module),
+    ) -> Result<Self, Vec<HandlerProblem>> {
+        let mut problems = Vec::new();
+        let mut modules: BTreeMap<(PathBuf, bool), Option<Module>> = BTreeMap::new();
+        let mut queues: HashMap<String, HashMap<String, Arc<JobType>>> = HashMap::new();
+        for (queue, settings) in &config.queues {
+            let types = queues.entry(queue.clone()).or_default();
+            for (name, job) in &settings.jobs {
+                let mut problem = |place: &str, message: String| {
+                    problems.push(HandlerProblem { place: place.to_owned(), message });
+                };
+                let allow = Allow::http(job.allow_http.iter().map(String::as_str))
+                    .map_err(|error| problem(&job.allow_place, error.to_string()))
+                    .unwrap_or_default();
+                let key = (job.handler.clone(), job.limits.fuel.is_some());
+                let module = modules.entry(key).or_insert_with_key(|(path, metered)| {
+                    match sandbox.load(path, *metered) {
+                        Ok(module) => {
+                            loaded(path, &module);
+                            Some(module)
+                        }
+                        Err(error) => {
+                            problem(&job.handler_place, with_suggestion(&error, path));
+                            None
+                        }
+                    }
+                });
+                let Some(module) = module else { continue };
+                if let Err(error) = module.fits(&job.limits) {
+                    problem(&job.handler_place, error.to_string());
+                }
+                types.insert(
+                    name.clone(),
+                    Arc::new(JobType {
+                        module: ArcSwap::from_pointee(module.clone()),
+                        limits: Arc::new(job.limits.clone()),
+                        retry: job.retry.clone(),
+                        allow: Arc::new(allow),
+                        metrics: metrics.job_type(queue, name),
+                        path: job.handler.clone(),
+                    }),
+                );
+            }
+        }
+        if problems.is_empty() { Ok(Self { queues, sandbox: sandbox.clone() }) } else { Err(problems) }
+    }
+
+    /// The job type that serves a job name: its own, or the queue's `*`.
+    pub(crate) fn job_type(&self, queue: &str, name: &str) -> Option<&Arc<JobType>> {
+        let types = self.queues.get(queue)?;
+        types.get(name).or_else(|| types.get("*"))
+    }
+
+    /// The files that handlers were loaded from.
+    #[must_use]
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let mut paths: Vec<_> =
+            self.queues.values().flat_map(|types| types.values().map(|t| t.path.clone())).collect();
+        paths.sort();
+        paths.dedup();
+        paths
+    }
+
+    /// Loads a changed file and swaps it in: attempts that run finish on the old module, the next ones take the new.
+    /// A file that cannot be used changes nothing. Blocks while compiling. Answers whether anything was swapped.
+    pub fn reload(&self, path: &Path, metrics: &Metrics) -> bool {
+        let shown = path.display().to_string();
+        let mut swapped = false;
+        for job in self.queues.values().flat_map(HashMap::values).filter(|t| t.path == path) {
+            let old = job.module.load();
+            let result = self.sandbox.load(path, old.metered()).and_then(|module| {
+                module.fits(&job.limits)?;
+                Ok(module)
+            });
+            match result {
+                Ok(module) if module.digest() == old.digest() => {}
+                Ok(module) => {
+                    HandlerSwapped { path: &shown, result: Ok(module.digest()) }.emit(metrics);
+                    job.module.store(Arc::new(module));
+                    swapped = true;
+                }
+                Err(error) => HandlerSwapped { path: &shown, result: Err(&error) }.emit(metrics),
+            }
+        }
+        swapped
+    }
+}
+
+/// Adds the name of a file beside a missing one that was most likely meant.
+fn with_suggestion(error: &ModuleError, path: &Path) -> String {
+    let near = || {
+        let wrong = path.file_name()?.to_str()?;
+        let beside = std::fs::read_dir(path.parent()?).ok()?;
+        let names: Vec<String> = beside
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .filter(|name| name != wrong && Path::new(name).extension().is_some_and(|e| e == "wasm"))
+            .collect();
+        closest(wrong, names.iter().map(String::as_str))
+            .map(|near| format!("{error}; did you mean `{near}`?"))
+    };
+    match error {
+        ModuleError::NotFound { .. } => near().unwrap_or_else(|| error.to_string()),
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,305 @@
+//! One queue's pump: brings jobs from Redis to the guests' runtime and their settlements back, several per call.
+//!
+//! At most two calls are under way: while Redis works on one, the other's jobs run. A call settles what has ended and
+//! asks for as many jobs as there are free slots, so under load nothing waits for a timer and nothing is polled.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use gristmill_core::options::Keep;
+use gristmill_core::settlement::{Action, Settlement};
+use gristmill_queue::{Code, Marker, Next, Queue, QueueError, Taken, Turn, TurnRequest, Waiter};
+use gristmill_sandbox::Interrupter;
+use gristmill_telemetry::event::QueueEvent;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::attempt::{Executor, Finished};
+use crate::listener::Listener;
+use crate::slots::Slots;
+use crate::worker::Phase;
+
+/// Settlements, and jobs taken, per call: more would keep other clients of Redis waiting.
+const BATCH: usize = 64;
+/// Calls under way at a time.
+const CALLS: usize = 2;
+/// How long an idle queue goes without a look, should a marker be lost.
+const POLL: Duration = Duration::from_secs(5);
+/// The longest wait for a rate limit that a queue shares with others, so that due jobs are still promoted.
+const MAX_LIMITED: Duration = Duration::from_secs(30);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LAST_PAUSE: Duration = Duration::from_secs(1);
+
+/// What the pump is made of.
+pub(crate) struct Pump {
+    pub queue: Queue,
+    pub executor: Arc<Executor>,
+    pub slots: usize,
+    pub lock: Duration,
+    /// Unique to this process; with a running number it makes each call's token.
+    pub worker_id: Arc<str>,
+    pub worker_name: Option<String>,
+    pub listener: Listener,
+    pub phase: watch::Receiver<Phase>,
+    /// Running numbers of all pumps of this worker.
+    pub calls: Arc<AtomicU64>,
+}
+
+enum Done {
+    Turn { settlements: Vec<(Settlement, u64)>, take: usize, result: Result<Turn, QueueError> },
+    PutBack,
+}
+
+struct State {
+    slots: Slots,
+    /// Ended and not yet in a call.
+    ready: Vec<(Settlement, u64)>,
+    calls: FuturesUnordered<BoxFuture<'static, Done>>,
+    /// The queue may have a job for us.
+    hungry: bool,
+    /// When to look at the queue without being woken.
+    look_at: Instant,
+    /// Calls failed; none before this.
+    pause: Option<Duration>,
+    paused_until: Instant,
+}
+
+impl Pump {
+    /// Runs until the phase is draining and nothing is held any more.
+    pub(crate) async fn run(mut self, mut wakes: mpsc::UnboundedReceiver<Marker>) {
+        let now = Instant::now();
+        let mut state = State {
+            slots: Slots::new(self.slots),
+            ready: Vec::new(),
+            calls: FuturesUnordered::new(),
+            hungry: true,
+            look_at: now + POLL,
+            pause: None,
+            paused_until: now,
+        };
+        let (to_us, mut finished) = mpsc::unbounded_channel::<Finished>();
+        let attempts = TaskTracker::new();
+        loop {
+            self.launch(&mut state);
+            self.show(&state);
+            let draining = matches!(*self.phase.borrow(), Phase::Draining);
+            if draining && state.slots.held() == 0 && state.calls.is_empty() && state.ready.is_empty() {
+                break;
+            }
+            let timer = if state.pause.is_some() { state.paused_until } else { state.look_at };
+            tokio::select! {
+                Some(done) = state.calls.next() => self.finish_call(&mut state, done, &attempts, &to_us),
+                Some(ended) = finished.recv() => {
+                    self.note_end(&mut state, ended);
+                    while let Ok(ended) = finished.try_recv() {
+                        self.note_end(&mut state, ended);
+                    }
+                }
+                Some(marker) = wakes.recv() => self.wake(&mut state, marker),
+                () = tokio::time::sleep_until(timer) => {
+                    if state.pause.is_none() {
+                        state.hungry = true;
+                        state.look_at = Instant::now() + POLL;
+                    }
+                }
+                Ok(()) = self.phase.changed() => state.hungry = true,
+            }
+        }
+        attempts.close();
+        attempts.wait().await;
+        self.show(&state);
+    }
+
+    fn taking(&self) -> bool {
+        *self.phase.borrow() == Phase::Taking
+    }
+
+    fn show(&self, state: &State) {
+        self.listener.set_room(self.queue.name(), self.taking() && state.slots.room(0) > 0);
+        self.executor.context.metrics.set_slots(self.queue.name(), state.slots.held(), state.slots.total());
+    }
+
+    /// Starts as many calls as there is reason for.
+    fn launch(&self, state: &mut State) {
+        if state.pause.is_some() && Instant::now() < state.paused_until {
+            return;
+        }
+        while state.calls.len() < CALLS {
+            let settle = state.ready.len().min(BATCH);
+            // Taking while settling costs almost nothing, so it is always tried.
+            let wanted = self.taking() && (state.hungry || settle > 0);
+            let take = if wanted { state.slots.room(settle).min(BATCH) } else { 0 };
+            // A second call pays only when there is enough for it to do.
+            let small = settle < BATCH / 4 && !(state.hungry && take > 0);
+            if (settle == 0 && take == 0) || (!state.calls.is_empty() && small) {
+                return;
+            }
+            let settlements: Vec<_> = state.ready.drain(..settle).collect();
+            state.slots.begin(settle, take);
+            if take > 0 {
+                state.hungry = false;
+                state.look_at = Instant::now() + POLL;
+            }
+            state.calls.push(self.call(settlements, take));
+        }
+    }
+
+    fn call(&self, settlements: Vec<(Settlement, u64)>, take: usize) -> BoxFuture<'static, Done> {
+        let (queue, lock, worker) = (self.queue.clone(), self.lock, self.worker_name.clone());
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        let token: Arc<str> = format!("{}:{number}", self.worker_id).into();
+        let clock = self.executor.context.clock.clone();
+        Box::pin(async move {
+            let request = TurnRequest {
+                settlements: &settlements,
+                take,
+                token,
+                lock,
+                worker: worker.as_deref(),
+                now_ms: clock.now_ms(),
+            };
+            let result = queue.turn(&request).await;
+            Done::Turn { settlements, take, result }
+        })
+    }
+
+    fn finish_call(
+        &self,
+        state: &mut State,
+        done: Done,
+        attempts: &TaskTracker,
+        to_us: &mpsc::UnboundedSender<Finished>,
+    ) {
+        let Done::Turn { mut settlements, take, result } = done else { return };
+        let metrics = &self.executor.context.metrics;
+        let turn = match result {
+            Ok(turn) => turn,
+            Err(error) => {
+                state.slots.end(settlements.len(), 0, take, 0);
+                for (settlement, _) in &mut settlements {
+                    settlement.repeated = true;
+                }
+                settlements.append(&mut state.ready);
+                state.ready = settlements;
+                let first = state.pause.is_none();
+                let pause = state.pause.map_or(FIRST_PAUSE, |p| (p * 2).min(LAST_PAUSE));
+                state.pause = Some(pause);
+                state.paused_until = Instant::now() + pause;
+                state.hungry = true;
+                QueueEvent::RedisFailed { error: &error, first }.emit(self.queue.name(), metrics);
+                return;
+            }
+        };
+        if state.pause.take().is_some() {
+            QueueEvent::RedisBack.emit(self.queue.name(), metrics);
+        }
+        let count = settlements.len();
+        let mut settled = 0;
+        for ((settlement, at), code) in settlements.into_iter().zip(&turn.codes) {
+            match code {
+                Code::ChildrenPending | Code::ChildrenFailed => {
+                    state.ready.push((unfinishable(settlement, *code), at))
+                }
+                Code::Done | Code::NotOurs | Code::NotAJob => {
+                    settled += 1;
+                    if *code != Code::Done && !settlement.repeated {
+                        QueueEvent::LockLost { id: &settlement.id }.emit(self.queue.name(), metrics);
+                    }
+                    self.executor.held.forget(&settlement.id, &settlement.token);
+                }
+            }
+        }
+        state.slots.end(count, settled, take, turn.jobs.len());
+        if !turn.strangers.is_empty() {
+            QueueEvent::Strangers { ids: &turn.strangers }.emit(self.queue.name(), metrics);
+        }
+        for job in turn.jobs {
+            self.start(job, attempts, to_us);
+        }
+        if let Some(trouble) = &turn.trouble {
+            QueueEvent::TakeFailed { trouble }.emit(self.queue.name(), metrics);
+        } else if take > 0 {
+            self.plan(state, turn.next);
+        }
+    }
+
+    /// When to take again.
+    fn plan(&self, state: &mut State, next: Next) {
+        let wait = match next {
+            Next::More => {
+                state.hungry = true;
+                return;
+            }
+            Next::Empty(due_ms) => due_ms.map(|due| {
+                let now = self.executor.context.clock.now_ms();
+                Duration::from_millis(due.saturating_sub(now).max(1))
+            }),
+            Next::Limited(ms) => Some(Duration::from_millis(ms.max(1)).min(MAX_LIMITED)),
+            Next::Paused | Next::Maxed => None,
+        };
+        state.look_at = Instant::now() + wait.unwrap_or(POLL).min(POLL);
+        if state.slots.room(0) > 0 {
+            self.listener.listen(self.queue.name());
+        }
+    }
+
+    fn start(&self, job: Taken, attempts: &TaskTracker, to_us: &mpsc::UnboundedSender<Finished>) {
+        let interrupter = Interrupter::default();
+        let since = self.executor.context.clock.now_ms();
+        self.executor.held.take(&job.id, &job.name, &job.token, &interrupter, since);
+        let (executor, to_us) = (Arc::clone(&self.executor), to_us.clone());
+        let attempt = async move {
+            let finished = executor.execute(job, interrupter).await;
+            // Our receiver lives until every attempt has ended.
+            let _ = to_us.send(finished);
+        };
+        attempts.spawn_on(attempt, &self.executor.context.guests);
+    }
+
+    fn note_end(&self, state: &mut State, ended: Finished) {
+        let (id, token) = (ended.id.clone(), Arc::clone(&ended.token));
+        match ended.settlement() {
+            Some(settlement) => state.ready.push(settlement),
+            None => {
+                self.executor.held.forget(&id, &token);
+                state.slots.abandon();
+            }
+        }
+    }
+
+    fn wake(&self, state: &mut State, marker: Marker) {
+        if !self.taking() || state.slots.room(0) == 0 {
+            let (waiter, keys) = (self.listener.waiter(), self.queue.keys().clone());
+            state.calls.push(Box::pin(async move {
+                // Lost, a marker costs another worker a few seconds; it looks by itself.
+                let _ = Waiter::put_back(&waiter, &keys, marker).await;
+                Done::PutBack
+            }));
+            return;
+        }
+        match marker {
+            Marker::Now => state.hungry = true,
+            Marker::Due(at_ms) => {
+                let now = self.executor.context.clock.now_ms();
+                let due = Instant::now() + Duration::from_millis(at_ms.saturating_sub(now));
+                state.look_at = state.look_at.min(due);
+            }
+        }
+    }
+}
+
+/// A job cannot complete while its children have not: it fails, as it does in BullMQ.
+fn unfinishable(settlement: Settlement, code: Code) -> Settlement {
+    let reason = match code {
+        Code::ChildrenFailed => "the job cannot complete: some of its children failed",
+        _ => "the job cannot complete: some of its children are not finished",
+    };
+    let stacktrace = serde_json::json!([reason]).to_string();
+    let action = Action::Fail { reason: reason.to_owned(), stacktrace, keep: Keep::All, attempts: 1 };
+    Settlement { action, ..settlement }
+}

@@ -1,0 +1,131 @@
+//! Writes what running jobs say (log lines, progress) to Redis, many at a time, in order.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use gristmill_core::clock::Clock;
+use gristmill_core::metric::MetricRecord;
+use gristmill_queue::{ErrorKind, Queue, Report};
+use gristmill_sandbox::{Host, Level};
+use gristmill_telemetry::Metrics;
+use gristmill_telemetry::event::QueueEvent;
+use tokio::sync::{mpsc, oneshot};
+
+/// Messages written with one call.
+const BATCH: usize = 512;
+/// How often a call is tried before its lines are given up; the job itself is never given up.
+const TRIES: u32 = 20;
+
+pub(crate) enum Message {
+    Said {
+        id: Arc<str>,
+        keep_logs: Option<u64>,
+        what: Said,
+    },
+    /// Answered once everything before it is written.
+    Flush(oneshot::Sender<()>),
+}
+
+pub(crate) enum Said {
+    Line(String),
+    Progress(String),
+}
+
+/// A job's voice: what the sandbox calls while the guest runs.
+pub(crate) struct Voice {
+    pub id: Arc<str>,
+    pub name: String,
+    pub queue: Arc<str>,
+    pub keep_logs: Option<u64>,
+    pub to: mpsc::UnboundedSender<Message>,
+    pub metrics: Metrics,
+    pub spoke: AtomicBool,
+}
+
+impl Voice {
+    fn say(&self, what: Said) {
+        self.spoke.store(true, Ordering::Relaxed);
+        // A closed channel means that the worker has ended; then nobody can write it any more.
+        let _ = self.to.send(Message::Said { id: Arc::clone(&self.id), keep_logs: self.keep_logs, what });
+    }
+
+    /// A line of the host's own in the job's log.
+    pub(crate) fn note(&self, line: String) {
+        self.say(Said::Line(line));
+    }
+
+    /// Waits until everything said is in Redis, so that it is there before the job ends.
+    pub(crate) async fn flush(&self) {
+        if self.spoke.load(Ordering::Relaxed) {
+            let (done, written) = oneshot::channel();
+            let _ = self.to.send(Message::Flush(done));
+            let _ = written.await;
+        }
+    }
+}
+
+impl Host for Voice {
+    fn log(&self, level: Level, line: String) {
+        // Lines of plain output stay as they are; those of the log interface carry their level.
+        let line = if level == Level::Info { line } else { format!("[{}] {line}", level.as_str()) };
+        self.say(Said::Line(line));
+    }
+
+    fn progress(&self, json: String) {
+        self.say(Said::Progress(json));
+    }
+
+    fn metric(&self, record: MetricRecord) {
+        if let Err(why) = self.metrics.handlers().record(&self.queue, &self.name, record) {
+            QueueEvent::MetricRefused { why }.emit(&self.queue, &self.metrics);
+        }
+    }
+}
+
+/// Runs until every sender is gone.
+pub(crate) async fn run(
+    queue: Queue,
+    clock: Clock,
+    metrics: Metrics,
+    mut from: mpsc::UnboundedReceiver<Message>,
+) {
+    let mut messages = Vec::with_capacity(BATCH);
+    while from.recv_many(&mut messages, BATCH).await > 0 {
+        let mut reports: Vec<Report> = Vec::new();
+        let mut flushed = Vec::new();
+        for message in messages.drain(..) {
+            match message {
+                Message::Flush(done) => flushed.push(done),
+                Message::Said { id, keep_logs, what } => {
+                    if reports.last().is_none_or(|last| *last.id != *id) {
+                        reports.push(Report { id: id.to_string(), keep_logs, ..Report::default() });
+                    }
+                    if let Some(report) = reports.last_mut() {
+                        match what {
+                            Said::Line(line) => report.lines.push(line),
+                            Said::Progress(json) => report.progress.push(json),
+                        }
+                    }
+                }
+            }
+        }
+        if !reports.is_empty() {
+            write(&queue, &clock, &metrics, &reports).await;
+        }
+        for done in flushed {
+            let _ = done.send(());
+        }
+    }
+}
+
+async fn write(queue: &Queue, clock: &Clock, metrics: &Metrics, reports: &[Report]) {
+    for attempt in 0..TRIES {
+        let Err(error) = queue.report(reports, clock.now_ms()).await else { return };
+        QueueEvent::RedisFailed { error: &error, first: attempt == 0 }.emit(queue.name(), metrics);
+        if error.kind() != ErrorKind::Unavailable {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50 << attempt.min(5))).await;
+    }
+}

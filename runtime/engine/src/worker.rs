@@ -1,0 +1,213 @@
+//! A worker: its queues' pumps and everything beside them, from start to drained.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use gristmill_core::clock::Clock;
+use gristmill_core::config::Config;
+use gristmill_core::outcome::Interrupt;
+use gristmill_queue::{Connection, Queue, announce};
+use gristmill_sandbox::Sandbox;
+use gristmill_telemetry::Metrics;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::attempt::Executor;
+use crate::handlers::Handlers;
+use crate::held::{Held, Running};
+use crate::listener::Listener;
+use crate::pump::Pump;
+use crate::{reporter, upkeep};
+
+/// After the interrupts of a drain, settlements get this long to reach Redis.
+const LAST_CALLS: Duration = Duration::from_secs(10);
+
+/// What every part of a worker shares.
+#[derive(Clone)]
+pub struct Context {
+    /// The wall clock.
+    pub clock: Clock,
+    /// Numbers in [0, 1), for jitter.
+    pub random: fn() -> f64,
+    /// Where events go.
+    pub metrics: Metrics,
+    /// Where attempts run.
+    pub sandbox: Sandbox,
+    /// The guests' own runtime.
+    pub guests: tokio::runtime::Handle,
+}
+
+/// What a worker does with new jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Takes them.
+    Taking,
+    /// Leaves them to others; running ones go on.
+    Quiet,
+    /// Leaves them to others, and ends when the running ones have.
+    Draining,
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// True when some attempts did not end in time and were handed back, or could not be settled.
+    pub timed_out: bool,
+}
+
+/// Steers a running worker. Cheap to clone.
+#[derive(Clone)]
+pub struct Control {
+    phase: watch::Sender<Phase>,
+    held: Arc<Vec<(String, Arc<Held>)>>,
+}
+
+impl Control {
+    /// Starts the drain; there is no way back.
+    pub fn drain(&self) {
+        self.phase.send_replace(Phase::Draining);
+    }
+
+    /// Stops taking jobs, or starts again; a drain stays a drain.
+    pub fn set_quiet(&self, quiet: bool) {
+        self.phase.send_if_modified(|phase| {
+            let next = if quiet { Phase::Quiet } else { Phase::Taking };
+            let changes = *phase != Phase::Draining && *phase != next;
+            if changes {
+                *phase = next;
+            }
+            changes
+        });
+    }
+
+    /// What it does now.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    /// What every slot runs.
+    #[must_use]
+    pub fn running(&self) -> Vec<Running> {
+        self.held.iter().flat_map(|(queue, held)| held.running(queue)).collect()
+    }
+}
+
+/// A worker that is built and not yet started.
+pub struct Worker {
+    context: Context,
+    connection: Connection,
+    handlers: Arc<Handlers>,
+    config: Config,
+    id: Arc<str>,
+    control: Control,
+}
+
+impl Worker {
+    /// Puts a worker together; nothing is taken before [`Worker::run`].
+    #[must_use]
+    pub fn new(config: Config, connection: Connection, handlers: Arc<Handlers>, context: Context) -> Self {
+        let id = uuid::Uuid::now_v7().to_string().into();
+        let held = config.queues.keys().map(|queue| (queue.clone(), Arc::default())).collect();
+        let control = Control { phase: watch::Sender::new(Phase::Taking), held: Arc::new(held) };
+        Self { context, connection, handlers, config, id, control }
+    }
+
+    /// The handle to steer it with.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Runs until drained.
+    pub async fn run(self) -> Drained {
+        let settings = &self.config.worker;
+        let queues: Vec<Queue> = self
+            .config
+            .queues
+            .keys()
+            .map(|name| Queue::new(self.connection.clone(), &self.config.redis.prefix, name))
+            .collect();
+        let held: Vec<Arc<Held>> = self.control.held.iter().map(|(_, held)| Arc::clone(held)).collect();
+        let (wakes, woken): (Vec<_>, Vec<_>) = queues.iter().map(|_| mpsc::unbounded_channel()).unzip();
+        let keys = queues.iter().map(|q| q.keys().clone());
+        let listener = Listener::new(self.connection.clone(), &self.id, keys.clone().zip(wakes));
+
+        let mut beside = JoinSet::new();
+        beside.spawn(announce(self.connection.clone(), keys.collect(), settings.name.clone()));
+        let (context, every) = (self.context.clone(), settings.stalled_interval);
+        beside.spawn(upkeep::find_stalled(context, queues.clone(), every, settings.max_stalled_count));
+        let pairs = queues.iter().cloned().zip(held.iter().cloned()).collect();
+        let mut renewal = JoinSet::new();
+        renewal.spawn(upkeep::renew(self.context.clone(), pairs, settings.lock_duration));
+        let mut listening = JoinSet::new();
+        listening.spawn(listener.clone().run());
+
+        let mut pumps = JoinSet::new();
+        let mut reporters = JoinSet::new();
+        let calls = Arc::new(AtomicU64::new(0));
+        for ((queue, held), woken) in queues.iter().zip(&held).zip(woken) {
+            let (reports, reported) = mpsc::unbounded_channel();
+            let metrics = self.context.metrics.clone();
+            reporters.spawn(reporter::run(queue.clone(), self.context.clock.clone(), metrics, reported));
+            let executor = Arc::new(Executor {
+                context: self.context.clone(),
+                queue: queue.name().into(),
+                handlers: Arc::clone(&self.handlers),
+                held: Arc::clone(held),
+                reports,
+            });
+            let pump = Pump {
+                queue: queue.clone(),
+                executor,
+                slots: self.config.queues[queue.name()].concurrency,
+                lock: settings.lock_duration,
+                worker_id: Arc::clone(&self.id),
+                worker_name: settings.name.clone(),
+                listener: listener.clone(),
+                phase: self.control.phase.subscribe(),
+                calls: Arc::clone(&calls),
+            };
+            pumps.spawn(pump.run(woken));
+        }
+
+        let mut phase = self.control.phase.subscribe();
+        // The sender lives in `self.control`, so the wait ends with the drain and not before.
+        let _ = phase.wait_for(|phase| *phase == Phase::Draining).await;
+        listening.shutdown().await;
+        self.wake_others(&queues).await;
+        let timed_out = self.drain(&mut pumps, &held).await;
+        renewal.shutdown().await;
+        // The pumps are gone and with them every sender: what is left to write is written.
+        let _ =
+            tokio::time::timeout(LAST_CALLS, async { while reporters.join_next().await.is_some() {} }).await;
+        beside.shutdown().await;
+        Drained { timed_out }
+    }
+
+    /// A marker that our last wait took wakes another worker instead.
+    async fn wake_others(&self, queues: &[Queue]) {
+        for queue in queues {
+            let marker = gristmill_queue::Marker::Now;
+            // A server that is away has no marker of ours.
+            let _ = gristmill_queue::Waiter::put_back(&self.connection, queue.keys(), marker).await;
+        }
+    }
+
+    async fn drain(&self, pumps: &mut JoinSet<()>, held: &[Arc<Held>]) -> bool {
+        let timeout = self.config.worker.shutdown_timeout;
+        let finished = async { while pumps.join_next().await.is_some() {} };
+        if tokio::time::timeout(timeout, finished).await.is_ok() {
+            return false;
+        }
+        for held in held {
+            held.interrupt_all(Interrupt::Drained);
+        }
+        let last = async { while pumps.join_next().await.is_some() {} };
+        // Whatever cannot be settled now is found by another worker's stalled check.
+        let _ = tokio::time::timeout(LAST_CALLS, last).await;
+        pumps.abort_all();
+        true
+    }
+}

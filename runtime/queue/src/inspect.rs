@@ -1,0 +1,139 @@
+//! Reading queues and jobs, for people and metrics.
+
+use std::collections::BTreeMap;
+
+use redis::Value;
+use serde::Serialize;
+
+use crate::Queue;
+use crate::connection::Connection;
+use crate::error::QueueError;
+use crate::turn::{integer, text};
+
+/// A queue's states as BullMQ names them, in the order in which they are shown.
+pub const STATES: [&str; 8] =
+    ["waiting", "active", "prioritized", "delayed", "waiting-children", "completed", "failed", "paused"];
+
+/// A job as it stands in Redis.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct JobView {
+    /// Its id.
+    pub id: String,
+    /// One of [`STATES`], or `unknown`.
+    pub state: &'static str,
+    /// Its hash, field by field, as stored.
+    pub fields: BTreeMap<String, String>,
+    /// Its newest log lines, oldest first.
+    pub logs: Vec<String>,
+}
+
+impl JobView {
+    /// True when it has ended for good.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        matches!(self.state, "completed" | "failed")
+    }
+}
+
+/// Log lines that a [`JobView`] carries.
+const SHOWN_LOGS: isize = 1_000;
+
+impl Queue {
+    /// How many jobs are in each of [`STATES`]. A key of the wrong type counts 0.
+    pub async fn counts(&self) -> Result<[u64; 8], QueueError> {
+        let mut pipe = redis::pipe();
+        let sets = ["prioritized", "delayed", "waiting-children", "completed", "failed"];
+        pipe.cmd("LLEN").arg(self.keys.key("wait")).cmd("LLEN").arg(self.keys.key("active"));
+        for set in sets {
+            pipe.cmd("ZCARD").arg(self.keys.key(set));
+        }
+        pipe.cmd("LLEN").arg(self.keys.key("paused"));
+        pipe.ignore_errors();
+        let answers = self.connection.call_all(&pipe).await?;
+        let mut counts = [0; 8];
+        for (count, answer) in counts.iter_mut().zip(&answers) {
+            *count = u64::try_from(integer(answer)).unwrap_or(0);
+        }
+        Ok(counts)
+    }
+
+    /// True while somebody has paused the queue.
+    pub async fn is_paused(&self) -> Result<bool, QueueError> {
+        let answer =
+            self.connection.call(redis::cmd("HEXISTS").arg(self.keys.key("meta")).arg("paused")).await?;
+        Ok(integer(&answer) == 1)
+    }
+
+    /// One job with its state and logs; `None` where there is none.
+    pub async fn job(&self, id: &str) -> Result<Option<JobView>, QueueError> {
+        let key = self.keys.key(id);
+        let mut pipe = redis::pipe();
+        pipe.cmd("HGETALL").arg(&key).cmd("LRANGE").arg(format!("{key}:logs")).arg(-SHOWN_LOGS).arg(-1);
+        let sets = ["completed", "failed", "delayed", "prioritized", "waiting-children"];
+        for set in sets {
+            pipe.cmd("ZSCORE").arg(self.keys.key(set)).arg(id);
+        }
+        for list in ["active", "wait", "paused"] {
+            pipe.cmd("LPOS").arg(self.keys.key(list)).arg(id);
+        }
+        let mut answers = self.connection.call_all(&pipe).await?.into_iter();
+        let mut next = || answers.next().unwrap_or(Value::Nil);
+        let fields = pairs(next());
+        if fields.is_empty() {
+            return Ok(None);
+        }
+        let logs = match next() {
+            Value::Array(lines) => lines.into_iter().map(text).collect(),
+            _ => Vec::new(),
+        };
+        let names = sets.into_iter().chain(["active", "waiting", "waiting"]);
+        let state =
+            names.zip(answers).find(|(_, found)| *found != Value::Nil).map_or("unknown", |(name, _)| name);
+        Ok(Some(JobView { id: id.to_owned(), state, fields, logs }))
+    }
+}
+
+fn pairs(value: Value) -> BTreeMap<String, String> {
+    match value {
+        Value::Map(pairs) => pairs.into_iter().map(|(k, v)| (text(k), text(v))).collect(),
+        Value::Array(flat) => {
+            let mut flat = flat.into_iter();
+            let mut fields = BTreeMap::new();
+            while let (Some(key), Some(value)) = (flat.next(), flat.next()) {
+                fields.insert(text(key), text(value));
+            }
+            fields
+        }
+        _ => BTreeMap::new(),
+    }
+}
+
+/// The queues that exist under a prefix, by their `meta` keys. Walks the whole keyspace in small steps.
+pub async fn queue_names(connection: &Connection, prefix: &str) -> Result<Vec<String>, QueueError> {
+    let mut names = std::collections::BTreeSet::new();
+    let mut cursor = "0".to_owned();
+    let pattern = format!("{}:*:meta", escape_pattern(prefix));
+    loop {
+        let mut command = redis::cmd("SCAN");
+        command.arg(&cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(1_000);
+        let Value::Array(answer) = connection.call(&command).await? else {
+            return Err(connection.unfit("scan"));
+        };
+        let mut answer = answer.into_iter();
+        cursor = answer.next().map(text).unwrap_or_default();
+        if let Some(Value::Array(keys)) = answer.next() {
+            let name = |key: String| {
+                let rest = key.strip_prefix(prefix)?.strip_prefix(':')?.strip_suffix(":meta")?;
+                (!rest.contains(':')).then(|| rest.to_owned())
+            };
+            names.extend(keys.into_iter().map(text).filter_map(name));
+        }
+        if cursor == "0" || cursor.is_empty() {
+            return Ok(names.into_iter().collect());
+        }
+    }
+}
+
+fn escape_pattern(text: &str) -> String {
+    text.chars().flat_map(|c| if "*?[]\\".contains(c) { vec!['\\', c] } else { vec![c] }).collect()
+}

@@ -1,0 +1,73 @@
+//! Our Lua scripts, sent by digest and loaded when the server does not know them yet.
+
+use std::sync::LazyLock;
+
+use redis::{Cmd, ErrorKind, ServerErrorKind, ToRedisArgs, Value};
+
+use crate::connection::Connection;
+use crate::error::QueueError;
+use crate::keys::Keys;
+
+/// One script: the shared library and its own text.
+pub(crate) struct Script {
+    code: String,
+    digest: String,
+}
+
+macro_rules! script {
+    ($name:ident, $file:literal) => {
+        pub(crate) static $name: LazyLock<Script> = LazyLock::new(|| {
+            Script::new(concat!(include_str!("scripts/lib.lua"), "\n", include_str!($file)))
+        });
+    };
+}
+
+script!(TURN, "scripts/turn.lua");
+script!(RENEW, "scripts/renew.lua");
+script!(STALLED, "scripts/stalled.lua");
+script!(REPORT, "scripts/report.lua");
+script!(ADD, "scripts/add.lua");
+
+impl Script {
+    fn new(code: &str) -> Self {
+        // Comments are for readers; what is loaded is kept by the server for good.
+        let code: Vec<_> =
+            code.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with("--")).collect();
+        let code = code.join("\n");
+        let digest = redis::Script::new(&code).get_hash().to_owned();
+        Self { code, digest }
+    }
+
+    /// A call with the arguments that every script has: the base key and the caller's clock.
+    pub(crate) fn call(&self, keys: &Keys, now_ms: u64) -> Call<'_> {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(&self.digest).arg(1).arg(keys.key("meta")).arg(keys.base()).arg(now_ms);
+        Call { script: self, command }
+    }
+}
+
+/// A script call that is being put together.
+pub(crate) struct Call<'a> {
+    script: &'a Script,
+    command: Cmd,
+}
+
+impl Call<'_> {
+    pub(crate) fn arg<T: ToRedisArgs>(&mut self, value: T) -> &mut Self {
+        self.command.arg(value);
+        self
+    }
+
+    /// Sends it; a server that does not know the script is given it first.
+    pub(crate) async fn send(&self, connection: &Connection) -> Result<Value, QueueError> {
+        match connection.call(&self.command).await {
+            Err(QueueError::Redis { source, .. })
+                if source.kind() == ErrorKind::Server(ServerErrorKind::NoScript) =>
+            {
+                connection.call(redis::cmd("SCRIPT").arg("LOAD").arg(&self.script.code)).await?;
+                connection.call(&self.command).await
+            }
+            answer => answer,
+        }
+    }
+}

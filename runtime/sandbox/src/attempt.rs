@@ -1,0 +1,43 @@
+//! What goes into an attempt and what comes out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gristmill_core::job::Job;
+use gristmill_core::limits::Limits;
+use gristmill_core::outcome::Outcome;
+
+use crate::{Allow, Host, Interrupter};
+
+/// One attempt to run.
+pub struct Attempt {
+    /// The job as the producer wrote it.
+    pub job: Job,
+    /// The ceilings of its job type. `fuel` needs a module that was loaded metered.
+    pub limits: Arc<Limits>,
+    /// What its job type may reach.
+    pub allow: Arc<Allow>,
+    /// Receives log lines, progress and metrics while the attempt runs.
+    pub host: Arc<dyn Host>,
+    /// Ends the attempt from outside.
+    pub interrupter: Interrupter,
+}
+
+/// How an attempt ended and what it used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Wall time from instantiation to the end of the call.
+    pub elapsed: Duration,
+    /// Units of fuel consumed; `None` for a module without metering.
+    pub fuel: Option<u64>,
+    /// Most bytes that its linear memories and tables had at one time.
+    pub peak_memory: u64,
+    /// Log lines dropped because the attempt had used up `Limits::log_lines`.
+    pub dropped_lines: u32,
+    /// Progress updates dropped because of `Limits::progress_updates` or `Limits::progress_bytes`.
+    pub dropped_updates: u32,
+    /// Metric records dropped because of `Limits::metric_records`.
+    pub dropped_records: u32,
+}

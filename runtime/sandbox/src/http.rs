@@ -1,0 +1,169 @@
+//! Outgoing HTTP of guests: only to allowed hosts, connected to the very address that was checked.
+
+mod address;
+pub(crate) mod allow;
+mod body;
+mod connect;
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use http::uri::Scheme;
+use http::{Request, Response, Uri};
+use http_body_util::BodyExt;
+use wasmtime_wasi_http::io::TokioIo;
+use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+
+use self::allow::{Allow, Reach};
+use self::body::TimedBody;
+use crate::Level;
+use crate::log::LogSink;
+
+/// Connections that one attempt may have open at a time.
+const MAX_CONNECTIONS: u32 = 32;
+/// Bytes that one write to a request's body may have.
+const MAX_CHUNK: usize = 64 << 10;
+/// Bytes that a response's head may have, and that are read ahead of the guest.
+const READ_AHEAD: usize = 64 << 10;
+
+type Background = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type Answer = Result<(Response<WasiBody>, Background), Error>;
+
+/// Sends the requests of one attempt.
+pub(crate) struct Outgoing {
+    allow: Arc<Allow>,
+    log: Arc<LogSink>,
+    open: Arc<AtomicU32>,
+}
+
+/// Where a request goes, read from its URI.
+struct Target {
+    /// Lower-case name, or address without brackets.
+    host: String,
+    port: u16,
+    tls: bool,
+    reach: Reach,
+}
+
+impl Outgoing {
+    pub(crate) fn new(allow: Arc<Allow>, log: Arc<LogSink>) -> Self {
+        Self { allow, log, open: Arc::default() }
+    }
+
+    /// Checks the request's host against what the job type allows.
+    fn target(&self, uri: &Uri) -> Result<Target, Error> {
+        let authority = uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
+        // Credentials before the host only help to disguise it.
+        if authority.as_str().contains('@') {
+            return Err(Error::HttpRequestUriInvalid);
+        }
+        let tls = uri.scheme() == Some(&Scheme::HTTPS);
+        let default_port = if tls { 443 } else { 80 };
+        let port = authority.port_u16().unwrap_or(default_port);
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        if let Some(reach) = self.allow.reach(&host, port, default_port) {
+            Ok(Target { host, port, tls, reach })
+        } else {
+            let entry =
+                if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+            self.log.write(
+                Level::Warn,
+                &format!("http: `{entry}` is not among the hosts in `allow.http`"),
+                &[],
+            );
+            Err(Error::HttpRequestDenied)
+        }
+    }
+
+    fn slot(&self) -> Result<Connection, Error> {
+        let taken = self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| {
+            (open < MAX_CONNECTIONS).then_some(open + 1)
+        });
+        taken.map(|_| Connection(Arc::clone(&self.open))).map_err(|_| Error::ConnectionLimitReached)
+    }
+}
+
+/// One of the attempt's connections; dropped when it is closed.
+struct Connection(Arc<AtomicU32>);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl WasiHttpHooks for Outgoing {
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _: Background,
+    ) -> Box<dyn Future<Output = Answer> + Send> {
+        let target = self.target(request.uri());
+        let slot = self.slot();
+        let log = Arc::clone(&self.log);
+        Box::new(async move { send(request, options.unwrap_or_default(), target?, slot?, &log).await })
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        MAX_CHUNK
+    }
+
+    // The defaults of these write to our own log, at the guest's will.
+    fn p2_error_from_hyper(&mut self, _: &hyper::Error) -> ErrorCode {
+        ErrorCode::HttpProtocolError
+    }
+
+    fn p2_error_from_connect(&mut self, _: &std::io::Error) -> ErrorCode {
+        ErrorCode::ConnectionRefused
+    }
+
+    fn p2_error_from_tls(&mut self, _: &std::io::Error) -> ErrorCode {
+        ErrorCode::TlsProtocolError
+    }
+}
+
+/// Sends one request on a connection of its own. The attempt's end drops this, and everything that it has begun.
+async fn send(
+    mut request: Request<WasiBody>,
+    options: RequestOptions,
+    target: Target,
+    slot: Connection,
+    log: &LogSink,
+) -> Answer {
+    let within = options.connect_timeout.unwrap_or(connect::TIMEOUT);
+    let stream = tokio::time::timeout(within, connect::connect(&target, log)).await;
+    let stream = stream.map_err(|_| Error::ConnectionTimeout)??;
+    let mut builder = hyper::client::conn::http1::Builder::new();
+    builder.max_buf_size(READ_AHEAD);
+    let (mut sender, connection) = builder.handshake(TokioIo::new(stream)).await?;
+    let driver = wasmtime_wasi::runtime::spawn(async move {
+        // Its errors reach the guest through the response or its body.
+        let _ = connection.await;
+        drop(slot);
+    });
+
+    // A server, other than a proxy, gets path and query alone.
+    let path = request.uri().path_and_query().cloned();
+    *request.uri_mut() = path.map_or_else(|| Uri::from_static("/"), Uri::from);
+    let response = sender.send_request(request);
+    let response = match options.first_byte_timeout {
+        Some(time) => tokio::time::timeout(time, response).await.map_err(|_| Error::ConnectionReadTimeout)?,
+        None => response.await,
+    }?;
+    let response = response.map(|body| TimedBody::new(body, options.between_bytes_timeout).boxed_unsync());
+    let background: Background = Box::new(async move {
+        driver.await;
+        Ok(())
+    });
+    Ok((response, background))
+}
+
+/// A connection's bytes, encrypted or not.
+trait Stream: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send {}
+
+impl<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send> Stream for T {}
+
+type BoxedStream = Pin<Box<dyn Stream>>;

@@ -1,0 +1,230 @@
+//! The log of one attempt: what the guest writes through `log`, to stdout and to stderr, as lines under one ceiling.
+
+mod clean;
+mod lines;
+pub(crate) mod stdio;
+
+use std::borrow::Cow;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gristmill_core::units::cut;
+
+use self::lines::LineBuffer;
+use crate::{Host, Level};
+
+/// Fields of one log line; further ones are left out.
+const MAX_FIELDS: usize = 32;
+/// Bytes of a panic's text that go into the attempt's failure.
+const MAX_PANIC: usize = 1 << 10;
+
+/// Hands lines to the host until the attempt's number of them is used up, then counts.
+pub(crate) struct LogSink {
+    host: Arc<dyn Host>,
+    line_bytes: usize,
+    left: AtomicU32,
+    dropped: AtomicU32,
+    stdout: Mutex<LineBuffer>,
+    stderr: Mutex<LineBuffer>,
+    panic: Mutex<Option<Panic>>,
+}
+
+/// What stderr says of a panic: the line that names its place, and the message after it.
+struct Panic {
+    text: String,
+    complete: bool,
+}
+
+impl LogSink {
+    pub(crate) fn new(host: Arc<dyn Host>, lines: u32, line_bytes: usize) -> Self {
+        Self {
+            host,
+            line_bytes,
+            left: AtomicU32::new(lines),
+            dropped: AtomicU32::new(0),
+            stdout: Mutex::default(),
+            stderr: Mutex::default(),
+            panic: Mutex::default(),
+        }
+    }
+
+    /// Whether a line of this level would be delivered now.
+    pub(crate) fn enabled(&self, level: Level) -> bool {
+        self.left.load(Ordering::Relaxed) > 0 && self.host.enabled(level)
+    }
+
+    /// Writes a message of one or more lines; the fields follow its last line.
+    pub(crate) fn write(&self, level: Level, message: &str, fields: &[(String, String)]) {
+        let text = with_fields(message, fields);
+        for line in text.lines() {
+            self.line(level, line);
+        }
+    }
+
+    /// Bytes that the guest wrote to stdout or stderr; lines may span calls.
+    fn output(&self, level: Level, bytes: &[u8]) {
+        let mut buffer = self.buffer(level).lock().unwrap_or_else(PoisonError::into_inner);
+        buffer.push(bytes, self.line_bytes, |line| self.printed(level, line));
+    }
+
+    /// Delivers last lines that have no line break. To be called once the guest is done.
+    pub(crate) fn finish(&self) {
+        for level in [Level::Info, Level::Warn] {
+            let mut buffer = self.buffer(level).lock().unwrap_or_else(PoisonError::into_inner);
+            buffer.finish(|line| self.printed(level, line));
+        }
+    }
+
+    /// Lines that came after the number of lines was used up.
+    pub(crate) fn dropped(&self) -> u32 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Place and message of the last panic that stderr told of, as Rust's runtime writes it.
+    pub(crate) fn panic(&self) -> Option<String> {
+        self.panic.lock().unwrap_or_else(PoisonError::into_inner).take().map(|panic| panic.text)
+    }
+
+    fn buffer(&self, level: Level) -> &Mutex<LineBuffer> {
+        if level == Level::Info { &self.stdout } else { &self.stderr }
+    }
+
+    fn printed(&self, level: Level, line: &[u8]) {
+        let line = String::from_utf8_lossy(line);
+        if level == Level::Warn {
+            self.watch_for_panic(&line);
+        }
+        self.line(level, &line);
+    }
+
+    fn watch_for_panic(&self, line: &str) {
+        let mut panic = self.panic.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *panic {
+            Some(panic) if !panic.complete => {
+                panic.text = cut(&format!("{} {line}", panic.text), MAX_PANIC).into_owned();
+                panic.complete = true;
+            }
+            other => {
+                if let Some((_, place)) =
+                    line.split_once("' panicked at ").or_else(|| line.split_once(") panicked at "))
+                {
+                    *other = Some(Panic {
+                        text: format!("panicked at {}", cut(place, MAX_PANIC)),
+                        complete: false,
+                    });
+                }
+            }
+        }
+    }
+
+    fn line(&self, level: Level, line: &str) {
+        if !self.host.enabled(level) {
+            return;
+        }
+        let line = clean::clean(line);
+        if line.trim().is_empty() {
+            return;
+        }
+        let taken = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        if taken.is_ok() {
+            self.host.log(level, cut(&line, self.line_bytes).into_owned());
+        } else {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn with_fields<'a>(message: &'a str, fields: &[(String, String)]) -> Cow<'a, str> {
+    if fields.is_empty() {
+        return message.into();
+    }
+    let mut text = message.trim_end().to_owned();
+    for (name, value) in fields.iter().take(MAX_FIELDS) {
+        text.push(' ');
+        text.extend(name.chars().map(|c| if c.is_whitespace() || c == '=' { '_' } else { c }));
+        text.push('=');
+        let plain = !value.is_empty()
+            && !value.contains(|c: char| c.is_whitespace() || c.is_control() || "=\"".contains(c));
+        if plain {
+            text.push_str(value);
+        } else {
+            let _ = write!(text, "{value:?}");
+        }
+    }
+    text.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use gristmill_core::metric::MetricRecord;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Lines(Mutex<Vec<(Level, String)>>);
+
+    impl Host for Lines {
+        fn log(&self, level: Level, line: String) {
+            self.0.lock().unwrap().push((level, line));
+        }
+        fn progress(&self, _: String) {}
+        fn metric(&self, _: MetricRecord) {}
+        fn enabled(&self, level: Level) -> bool {
+            level > Level::Trace
+        }
+    }
+
+    fn sink(lines: u32) -> (Arc<Lines>, LogSink) {
+        sink_of(lines, 20)
+    }
+
+    fn sink_of(lines: u32, line_bytes: usize) -> (Arc<Lines>, LogSink) {
+        let host = Arc::new(Lines::default());
+        (Arc::clone(&host), LogSink::new(host, lines, line_bytes))
+    }
+
+    fn texts(host: &Lines) -> Vec<String> {
+        host.0.lock().unwrap().iter().map(|(_, line)| line.clone()).collect()
+    }
+
+    #[test]
+    fn fields_follow_the_last_line() {
+        let (host, sink) = sink(10);
+        let fields = [("id".to_owned(), "7".to_owned()), ("a b".to_owned(), "x\ny".to_owned())];
+        sink.write(Level::Info, "one\n\ntwo\n", &fields);
+        assert_eq!(texts(&host), ["one", "two id=7 a_b=\"x\\ny\""]);
+    }
+
+    #[test]
+    fn counts_what_is_over_the_ceiling_and_not_what_nobody_wants() {
+        let (host, sink) = sink(2);
+        sink.write(Level::Trace, "unwanted", &[]);
+        for _ in 0..5 {
+            sink.write(Level::Info, "line", &[]);
+        }
+        assert_eq!((texts(&host).len(), sink.dropped()), (2, 3));
+        assert!(!sink.enabled(Level::Error));
+    }
+
+    #[test]
+    fn output_is_split_cut_and_flushed() {
+        let (host, sink) = sink(10);
+        sink.output(Level::Info, b"first\nsec");
+        sink.output(Level::Warn, b"\x1b[31mred\x1b[0m");
+        sink.output(Level::Info, b"ond\n");
+        sink.output(Level::Info, "a line that is far too long to keep, ä\n".as_bytes());
+        sink.finish();
+        assert_eq!(texts(&host), ["first", "second", "a line that is fa…", "red"]);
+    }
+
+    #[test]
+    fn remembers_a_panic() {
+        let (_, sink) = sink_of(10, 200);
+        sink.output(
+            Level::Warn,
+            b"\nthread 'main' panicked at src/lib.rs:3:5:\nindex out of bounds\nnote: x\n",
+        );
+        assert_eq!(sink.panic().unwrap(), "panicked at src/lib.rs:3:5: index out of bounds");
+    }
+}

@@ -1,0 +1,206 @@
+//! One type per thing worth knowing. `event.emit(&metrics)` writes its log line and moves its metrics.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use gristmill_core::metric::MetricRefusal;
+use gristmill_core::units::show_duration;
+
+use crate::metrics::{Metrics, TypeMetrics};
+
+/// An attempt ended.
+pub struct AttemptEnded<'a> {
+    /// Its job type's series.
+    pub of: &'a TypeMetrics,
+    /// The queue.
+    pub queue: &'a str,
+    /// The job's id.
+    pub id: &'a str,
+    /// The word for how it ended, from `Outcome::label`.
+    pub outcome: &'static str,
+    /// `failedReason` where it failed.
+    pub reason: Option<&'a str>,
+    /// Wall time in the sandbox.
+    pub elapsed: Duration,
+    /// From when the job could run to its start.
+    pub waited: Duration,
+    /// Fuel, where it was metered.
+    pub fuel: Option<u64>,
+    /// Bytes.
+    pub peak_memory: u64,
+}
+
+impl AttemptEnded<'_> {
+    /// Metrics for all; a log line only where something failed.
+    pub fn emit(self) {
+        self.of.outcome(self.outcome).inc();
+        self.of.attempt_seconds.observe(self.elapsed.as_secs_f64());
+        self.of.wait_seconds.observe(self.waited.as_secs_f64());
+        self.of.peak_memory.observe(self.peak_memory as f64);
+        if let Some(fuel) = self.fuel {
+            self.of.fuel.observe(fuel as f64);
+        }
+        if let Some(reason) = self.reason {
+            let (queue, id, outcome) = (self.queue, self.id, self.outcome);
+            tracing::info!(queue, id, outcome, elapsed = %show_duration(self.elapsed), reason, "attempt failed");
+        }
+    }
+}
+
+/// A job failed without an attempt: a failure decided earlier, no handler, unusable data.
+pub struct JobRefused<'a> {
+    /// Its job type's series, where it has one.
+    pub of: Option<&'a TypeMetrics>,
+    /// The queue.
+    pub queue: &'a str,
+    /// The job's id.
+    pub id: &'a str,
+    /// `failedReason`.
+    pub reason: &'a str,
+}
+
+impl JobRefused<'_> {
+    /// Counts it under the outcome `refused`.
+    pub fn emit(self) {
+        if let Some(of) = self.of {
+            of.outcome("refused").inc();
+        }
+        tracing::warn!(queue = self.queue, id = self.id, reason = self.reason, "job failed without running");
+    }
+}
+
+/// Something that is counted per queue and logged.
+pub enum QueueEvent<'a> {
+    /// A lock is gone; the attempt was interrupted or its settlement found somebody else's lock.
+    LockLost {
+        /// The job.
+        id: &'a str,
+    },
+    /// The stalled check put jobs back.
+    Stalled {
+        /// Put back to run.
+        back: usize,
+        /// Put back to fail.
+        exceeded: usize,
+    },
+    /// Ids without a job were dropped.
+    Strangers {
+        /// Which.
+        ids: &'a [String],
+    },
+    /// A job's option could not be read.
+    OddOption {
+        /// The job.
+        id: &'a str,
+        /// The option.
+        option: &'static str,
+    },
+    /// A call failed; `first` in a row.
+    RedisFailed {
+        /// The error.
+        error: &'a dyn Display,
+        /// The calls before this one succeeded.
+        first: bool,
+    },
+    /// Calls work again.
+    RedisBack,
+    /// Taking ended early though the server works.
+    TakeFailed {
+        /// What the server said.
+        trouble: &'a str,
+    },
+    /// A handler said more than its ceilings allow.
+    Dropped {
+        /// The job.
+        id: &'a str,
+        /// `log lines`, `progress updates` or `metric records`.
+        what: &'static str,
+        /// How many.
+        count: u32,
+    },
+    /// A metric record was refused.
+    MetricRefused {
+        /// Why.
+        why: MetricRefusal,
+    },
+    /// Our own code panicked in an attempt.
+    Panicked {
+        /// The job.
+        id: &'a str,
+        /// The panic's message.
+        message: &'a str,
+    },
+}
+
+impl QueueEvent<'_> {
+    /// Counts and logs it.
+    pub fn emit(self, queue: &str, metrics: &Metrics) {
+        let families = &metrics.families;
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        match self {
+            Self::LockLost { id } => {
+                families.locks_lost.with_label_values(&[queue]).inc();
+                tracing::warn!(queue, id, "the job's lock is lost; another worker may have it");
+            }
+            Self::Stalled { back, exceeded } => {
+                families.stalled.with_label_values(&[queue]).inc_by(count(back + exceeded));
+                tracing::warn!(queue, back, exceeded, "jobs had lost their worker and were put back");
+            }
+            Self::Strangers { ids } => {
+                families.strangers.with_label_values(&[queue]).inc_by(count(ids.len()));
+                tracing::warn!(queue, ?ids, "ids without a job stood in the queue and were dropped");
+            }
+            Self::OddOption { id, option } => {
+                families.odd_options.with_label_values(&[queue, option]).inc();
+                tracing::debug!(queue, id, option, "the job's option cannot be read; its default holds");
+            }
+            Self::RedisFailed { error, first } => {
+                families.redis_errors.with_label_values(&[queue]).inc();
+                if first {
+                    tracing::warn!(queue, %error, "Redis does not take our calls; trying again until it does");
+                }
+            }
+            Self::RedisBack => tracing::info!(queue, "Redis takes our calls again"),
+            Self::TakeFailed { trouble } => {
+                families.redis_errors.with_label_values(&[queue]).inc();
+                tracing::error!(queue, trouble, "no job can be taken from this queue; other queues go on");
+            }
+            Self::Dropped { id, what, count } => {
+                families.dropped.with_label_values(&[queue, what]).inc_by(u64::from(count));
+                tracing::debug!(queue, id, what, count, "the handler said more than its ceiling allows");
+            }
+            Self::MetricRefused { why } => {
+                families.refused.with_label_values(&[queue, &why.to_string()]).inc();
+            }
+            Self::Panicked { id, message } => {
+                families.panics.inc();
+                tracing::error!(
+                    queue,
+                    id,
+                    message,
+                    "the host panicked in this attempt, which ends it and nothing else"
+                );
+            }
+        }
+    }
+}
+
+/// A handler was replaced while running, or could not be.
+pub struct HandlerSwapped<'a> {
+    /// The file.
+    pub path: &'a str,
+    /// The new digest, or why the old one stays.
+    pub result: Result<&'a str, &'a dyn Display>,
+}
+
+impl HandlerSwapped<'_> {
+    /// Counts and logs it.
+    pub fn emit(self, metrics: &Metrics) {
+        let label = if self.result.is_ok() { "swapped" } else { "refused" };
+        metrics.families.swaps.with_label_values(&[label]).inc();
+        match self.result {
+            Ok(digest) => tracing::info!(handler = self.path, digest, "handler swapped"),
+            Err(error) => tracing::error!(handler = self.path, %error, "the old handler stays"),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The metric families of the host, in one registry that is handed in, never global.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
+    TextEncoder, exponential_buckets, process_collector::ProcessCollector,
+};
+
+use crate::handler_metrics::HandlerMetrics;
+
+/// Every metric of one worker. Cheap to clone.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Registry,
+    pub(crate) families: Arc<Families>,
+    handlers: Arc<HandlerMetrics>,
+}
+
+pub(crate) struct Families {
+    pub jobs: IntCounterVec,
+    pub attempt_seconds: HistogramVec,
+    pub wait_seconds: HistogramVec,
+    pub fuel: HistogramVec,
+    pub peak_memory: HistogramVec,
+    pub slots: IntGaugeVec,
+    pub slots_busy: IntGaugeVec,
+    pub locks_lost: IntCounterVec,
+    pub stalled: IntCounterVec,
+    pub strangers: IntCounterVec,
+    pub odd_options: IntCounterVec,
+    pub redis_errors: IntCounterVec,
+    pub panics: IntCounter,
+    pub dropped: IntCounterVec,
+    pub refused: IntCounterVec,
+    pub swaps: IntCounterVec,
+    pub queue_jobs: IntGaugeVec,
+}
+
+/// One job type's series, looked up once so that an attempt costs no label search.
+pub struct TypeMetrics {
+    outcomes: Mutex<HashMap<&'static str, IntCounter>>,
+    jobs: IntCounterVec,
+    queue: String,
+    job: String,
+    pub(crate) attempt_seconds: Histogram,
+    pub(crate) wait_seconds: Histogram,
+    pub(crate) fuel: Histogram,
+    pub(crate) peak_memory: Histogram,
+}
+
+impl TypeMetrics {
+    pub(crate) fn outcome(&self, outcome: &'static str) -> IntCounter {
+        let mut known = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        known
+            .entry(outcome)
+            .or_insert_with(|| {
+                self.jobs.with_label_values(&[self.queue.as_str(), self.job.as_str(), outcome])
+            })
+            .clone()
+    }
+}
+
+impl Metrics {
+    /// All families, registered in a registry of their own.
+    ///
+    /// # Errors
+    /// Only when two families share a name.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let families = Arc::new(Families::register(&registry)?);
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        Ok(Self { registry, families, handlers: Arc::new(HandlerMetrics::default()) })
+    }
+
+    /// The series of one job type; `job` is the configured name, so the number of series is the configuration's.
+    #[must_use]
+    pub fn job_type(&self, queue: &str, job: &str) -> TypeMetrics {
+        let labels = [queue, job];
+        TypeMetrics {
+            outcomes: Mutex::default(),
+            jobs: self.families.jobs.clone(),
+            queue: queue.to_owned(),
+            job: job.to_owned(),
+            attempt_seconds: self.families.attempt_seconds.with_label_values(&labels),
+            wait_seconds: self.families.wait_seconds.with_label_values(&labels),
+            fuel: self.families.fuel.with_label_values(&labels),
+            peak_memory: self.families.peak_memory.with_label_values(&labels),
+        }
+    }
+
+    /// What handlers record.
+    #[must_use]
+    pub fn handlers(&self) -> &Arc<HandlerMetrics> {
+        &self.handlers
+    }
+
+    /// Says how many jobs a queue holds in each state; `queues` lists every queue that still has a value.
+    pub fn set_queue_jobs(&self, queues: &[(String, Vec<(&'static str, u64)>)]) {
+        for (queue, counts) in queues {
+            for (state, count) in counts {
+                let gauge = self.families.queue_jobs.with_label_values(&[queue.as_str(), state]);
+                gauge.set(i64::try_from(*count).unwrap_or(i64::MAX));
+            }
+        }
+    }
+
+    /// Says how many slots a queue has, and how many hold a job.
+    pub fn set_slots(&self, queue: &str, busy: usize, total: usize) {
+        let gauge = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
+        self.families.slots.with_label_values(&[queue]).set(gauge(total));
+        self.families.slots_busy.with_label_values(&[queue]).set(gauge(busy));
+    }
+
+    /// Everything in Prometheus's text format.
+    #[must_use]
+    pub fn render(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for families in [self.registry.gather(), self.handlers.gather()] {
+            // The encoder fails only on a writer's error or an empty family; neither is possible here.
+            let _ = TextEncoder::new().encode(&families, &mut out);
+        }
+        out
+    }
+}
+
+impl Families {
+    fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            let family = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(family.clone()))?;
+            Ok::<_, prometheus::Error>(family)
+        };
+        let gauge = |name: &str, help: &str, labels: &[&str]| {
+            let family = IntGaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(family.clone()))?;
+            Ok::<_, prometheus::Error>(family)
+        };
+        let histogram = |name: &str, help: &str, buckets: Vec<f64>| {
+            let family =
+                HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), &["queue", "job"])?;
+            registry.register(Box::new(family.clone()))?;
+            Ok::<_, prometheus::Error>(family)
+        };
+        let panics = IntCounter::new("gristmill_panics_total", "Panics of the host that ended one attempt")?;
+        registry.register(Box::new(panics.clone()))?;
+        // From 50 µs, what a small handler takes, to a few hours.
+        let attempt = exponential_buckets(0.000_05, 4.0, 14)?;
+        let wait = exponential_buckets(0.001, 4.0, 13)?;
+        Ok(Self {
+            jobs: counter(
+                "gristmill_jobs_total",
+                "Attempts by how they ended",
+                &["queue", "job", "outcome"],
+            )?,
+            attempt_seconds: histogram("gristmill_attempt_seconds", "Wall time of attempts", attempt)?,
+            wait_seconds: histogram(
+                "gristmill_wait_seconds",
+                "From when a job could run to its start",
+                wait,
+            )?,
+            fuel: histogram(
+                "gristmill_attempt_fuel",
+                "Fuel of metered attempts",
+                exponential_buckets(1e4, 10.0, 8)?,
+            )?,
+            peak_memory: histogram(
+                "gristmill_attempt_peak_memory_bytes",
+                "Most memory that an attempt had",
+                exponential_buckets(262_144.0, 4.0, 8)?,
+            )?,
+            slots: gauge("gristmill_slots", "Attempts that may run at a time", &["queue"])?,
+            slots_busy: gauge("gristmill_slots_busy", "Slots that hold a job", &["queue"])?,
+            locks_lost: counter(
+                "gristmill_locks_lost_total",
+                "Jobs whose lock another worker may have",
+                &["queue"],
+            )?,
+            stalled: counter(
+                "gristmill_stalled_jobs_total",
+                "Jobs found without a living worker",
+                &["queue"],
+            )?,
+            strangers: counter("gristmill_strangers_total", "Ids in a queue that had no job", &["queue"])?,
+            odd_options: counter(
+                "gristmill_odd_options_total",
+                "Job options that could not be read",
+                &["queue", "option"],
+            )?,
+            redis_errors: counter("gristmill_redis_errors_total", "Failed calls to Redis", &["queue"])?,
+            panics,
+            dropped: counter(
+                "gristmill_dropped_total",
+                "What handlers said beyond their ceilings",
+                &["queue", "what"],
+            )?,
+            refused: counter(
+                "gristmill_metric_refusals_total",
+                "Metric records of handlers that were refused",
+                &["queue", "reason"],
+            )?,
+            swaps: counter("gristmill_handler_swaps_total", "Handlers replaced while running", &["result"])?,
+            queue_jobs: gauge("bullmq_job_count", "Jobs by queue and state", &["queue", "state"])?,
+        })
+    }
+}

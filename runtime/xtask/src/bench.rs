@@ -1,0 +1,126 @@
+//! `cargo xtask bench`: BullMQ's workers and ours in turn on the same private Redis.
+//!
+//! Each round drains a full queue with every contender, in an order that turns with the round; medians and ratios of
+//! all rounds are printed. Absolute figures belong to the machine, ratios of one run to the software.
+
+mod ceiling;
+mod contender;
+mod drain;
+mod latency;
+mod process;
+mod sandbox;
+mod table;
+
+use anyhow::Result;
+use clap::Args;
+use gristmill_queue::PrivateRedis;
+
+use crate::guests;
+use crate::steps::{build_host, command, need_node, need_redis, run, say, target};
+use contender::{Contender, Kind};
+use drain::Drained;
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArguments {
+    /// End with one line of JSON on stdout
+    #[arg(long)]
+    json: bool,
+    /// Rounds of the throughput benchmark
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Only contenders whose name contains this
+    #[arg(long)]
+    only: Option<String>,
+    /// Leave out latency and sandbox figures
+    #[arg(long)]
+    throughput_only: bool,
+}
+
+/// What one contender did over all rounds.
+pub(crate) struct Result_ {
+    pub contender: Contender,
+    pub runs: Vec<Drained>,
+}
+
+/// The contenders at the settings that were found best for each.
+fn contenders() -> Vec<Contender> {
+    let mut all = Vec::new();
+    for remove in [true, false] {
+        for (kind, concurrency, jobs) in [
+            (Kind::Gristmill, 200, 40_000),
+            (Kind::Node, 100, 20_000),
+            (Kind::Node, 200, 20_000),
+            (Kind::Sandboxed, 2, 3_000),
+            (Kind::Official, 100, 25_000),
+            (Kind::Official, 200, 25_000),
+            (Kind::Ceiling, 32, 60_000),
+        ] {
+            all.push(Contender { kind, concurrency, jobs, remove });
+        }
+    }
+    all
+}
+
+pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
+    need_redis()?;
+    need_node()?;
+    guests::build()?;
+    let gristmill = build_host(true)?;
+    say("building the contender bullmq-official (release)");
+    run(command("cargo").args(["build", "--release", "--package", "bench-official"]))?;
+    let programs = contender::Programs { gristmill, official: target().join("release/bench-official") };
+
+    let chosen: Vec<Contender> = contenders()
+        .into_iter()
+        .filter(|c| arguments.only.as_ref().is_none_or(|only| c.name().contains(only.as_str())))
+        .collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let redis = PrivateRedis::start().await?;
+        let results = throughput(&redis, &programs, chosen, arguments.rounds).await?;
+        let mut report = table::Report::new(results);
+        table::print_throughput(&report);
+        if !arguments.throughput_only {
+            for kind in [Kind::Gristmill, Kind::Node] {
+                say(&format!("pick-up latency of {}", kind.name()));
+                report.latencies.push((kind, latency::measure(&redis, &programs, kind).await?));
+            }
+            table::print_latency(&report);
+            report.sandbox = Some(sandbox::measure()?);
+            table::print_sandbox(&report);
+        }
+        table::print_ratios(&report);
+        if arguments.json {
+            table::print_json(&report);
+        }
+        Ok(())
+    })
+}
+
+async fn throughput(
+    redis: &PrivateRedis,
+    programs: &contender::Programs,
+    chosen: Vec<Contender>,
+    rounds: usize,
+) -> Result<Vec<Result_>> {
+    let mut results: Vec<Result_> =
+        chosen.into_iter().map(|contender| Result_ { contender, runs: Vec::new() }).collect();
+    let count = results.len();
+    for round in 0..rounds {
+        for offset in 0..count {
+            // Another contender goes first each round.
+            let result = &mut results[(round + offset) % count];
+            let drained = drain::measure(redis, programs, result.contender).await?;
+            say(&format!(
+                "round {} of {rounds}: {} {:.0} jobs/s, {:.1} µs worker, {:.1} µs Redis",
+                round + 1,
+                result.contender.name(),
+                drained.jobs_per_s,
+                drained.worker_us,
+                drained.redis_us
+            ));
+            result.runs.push(drained);
+        }
+    }
+    Ok(results)
+}

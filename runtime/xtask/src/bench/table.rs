@@ -1,0 +1,180 @@
+//! Medians, ratios, and how they are printed.
+
+use comfy_table::{Table, presets};
+use serde_json::{Map, Value, json};
+
+use super::Result_;
+use super::contender::Kind;
+use super::latency::Latency;
+use super::sandbox::Sandbox;
+
+pub(crate) struct Report {
+    pub results: Vec<Result_>,
+    pub latencies: Vec<(Kind, Latency)>,
+    pub sandbox: Option<Sandbox>,
+}
+
+impl Report {
+    pub(crate) fn new(results: Vec<Result_>) -> Self {
+        Self { results, latencies: Vec::new(), sandbox: None }
+    }
+
+    /// The best setting of a kind by its median jobs/s.
+    fn best(&self, kind: Kind, remove: bool) -> Option<&Result_> {
+        self.results
+            .iter()
+            .filter(|r| r.contender.kind == kind && r.contender.remove == remove)
+            .max_by(|a, b| a.jobs_per_s().total_cmp(&b.jobs_per_s()))
+    }
+
+    fn latency(&self, kind: Kind) -> Option<Latency> {
+        self.latencies.iter().find(|(k, _)| *k == kind).map(|(_, l)| *l)
+    }
+}
+
+impl Result_ {
+    fn jobs_per_s(&self) -> f64 {
+        median(self.runs.iter().map(|r| r.jobs_per_s))
+    }
+
+    fn worker_us(&self) -> f64 {
+        median(self.runs.iter().map(|r| r.worker_us))
+    }
+
+    fn redis_us(&self) -> f64 {
+        median(self.runs.iter().map(|r| r.redis_us))
+    }
+
+    fn cpu_us(&self) -> f64 {
+        median(self.runs.iter().map(|r| r.worker_us + r.redis_us))
+    }
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn print(table: &Table) {
+    #[expect(clippy::print_stdout, reason = "the tables are this chore's data")]
+    {
+        println!("{table}");
+    }
+}
+
+fn new_table(head: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN).set_header(head);
+    table
+}
+
+pub(crate) fn print_throughput(report: &Report) {
+    let mut table =
+        new_table(&["contender", "jobs/s", "worker µs/job", "Redis µs/job", "together", "resident MiB"]);
+    for result in &report.results {
+        table.add_row([
+            result.contender.name(),
+            format!("{:.0}", result.jobs_per_s()),
+            format!("{:.1}", result.worker_us()),
+            format!("{:.1}", result.redis_us()),
+            format!("{:.1}", result.cpu_us()),
+            format!("{:.0}", median(result.runs.iter().map(|r| r.resident_mib))),
+        ]);
+    }
+    print(&table);
+}
+
+pub(crate) fn print_latency(report: &Report) {
+    let mut table = new_table(&["pick-up when idle, 50 jobs/s", "p50 ms", "p99 ms"]);
+    for (kind, latency) in &report.latencies {
+        table.add_row([kind.name().to_owned(), format!("{:.2}", latency.p50), format!("{:.2}", latency.p99)]);
+    }
+    print(&table);
+}
+
+pub(crate) fn print_sandbox(report: &Report) {
+    let Some(sandbox) = &report.sandbox else { return };
+    let mut table = new_table(&["sandbox", "figure"]);
+    for (name, micros) in &sandbox.attempts {
+        table.add_row([name.clone(), format!("{micros:.1} µs")]);
+    }
+    table.add_row([
+        format!("{} attempts waiting in a host call", sandbox.parked),
+        format!("{:.0} MiB", sandbox.parked_mib),
+    ]);
+    print(&table);
+}
+
+/// Ours over each of the others', best setting against best setting.
+fn ratios(report: &Report) -> Vec<(String, f64)> {
+    let mut ratios = Vec::new();
+    for remove in [true, false] {
+        let kept = if remove { "removed" } else { "kept" };
+        let Some(ours) = report.best(Kind::Gristmill, remove) else { continue };
+        for kind in [Kind::Node, Kind::Sandboxed, Kind::Official, Kind::Ceiling] {
+            let Some(theirs) = report.best(kind, remove) else { continue };
+            ratios.push((
+                format!("throughput over {}, {kept}", kind.name()),
+                ours.jobs_per_s() / theirs.jobs_per_s(),
+            ));
+            if kind != Kind::Ceiling {
+                ratios.push((
+                    format!("CPU per job over {}, {kept}", kind.name()),
+                    ours.cpu_us() / theirs.cpu_us(),
+                ));
+            }
+        }
+    }
+    if let (Some(ours), Some(node)) = (report.latency(Kind::Gristmill), report.latency(Kind::Node)) {
+        ratios.push(("pick-up p50 over bullmq-node".to_owned(), ours.p50 / node.p50));
+        ratios.push(("pick-up p99 over bullmq-node".to_owned(), ours.p99 / node.p99));
+    }
+    ratios
+}
+
+pub(crate) fn print_ratios(report: &Report) {
+    let mut table = new_table(&["gristmill's", "ratio"]);
+    for (name, ratio) in ratios(report) {
+        table.add_row([name, format!("{ratio:.2}")]);
+    }
+    print(&table);
+}
+
+pub(crate) fn print_json(report: &Report) {
+    let all = ratios(report);
+    // The main figures are those of jobs that are removed when completed, as long-running queues have them.
+    let ratio =
+        |start: &str| all.iter().find(|(n, _)| n.starts_with(start)).map_or(Value::Null, |(_, r)| json!(r));
+    let mut medians = Map::new();
+    for result in &report.results {
+        let figures = json!({
+            "jobs_per_s": result.jobs_per_s(),
+            "worker_us_per_job": result.worker_us(),
+            "redis_us_per_job": result.redis_us(),
+            "rounds": result.runs.len(),
+        });
+        medians.insert(result.contender.name(), figures);
+    }
+    let latencies: Map<String, Value> = report
+        .latencies
+        .iter()
+        .map(|(kind, l)| (kind.name().to_owned(), json!({ "p50_ms": l.p50, "p99_ms": l.p99 })))
+        .collect();
+    let sandbox = report.sandbox.as_ref().map(|s| {
+        let attempts: Map<String, Value> = s.attempts.iter().map(|(n, us)| (n.clone(), json!(us))).collect();
+        json!({ "attempt_us": attempts, "parked": s.parked, "parked_mib": s.parked_mib })
+    });
+    let object = json!({
+        "throughput_ratio": ratio("throughput over bullmq-node, "),
+        "cpu_ratio": ratio("CPU per job over bullmq-node, "),
+        "ratios": all.iter().map(|(n, r)| (n.clone(), json!(r))).collect::<Map<_, _>>(),
+        "medians": medians,
+        "pick_up": latencies,
+        "sandbox": sandbox,
+    });
+    #[expect(clippy::print_stdout, reason = "the object is this chore's data")]
+    {
+        println!("{object}");
+    }
+}

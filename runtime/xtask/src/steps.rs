@@ -1,0 +1,129 @@
+//! Running programs and getting those that are missing.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// The workspace's folder.
+pub(crate) fn root() -> PathBuf {
+    // `runtime/xtask` of the checkout that this was built from.
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").components().collect()
+}
+
+/// Where cargo builds, which continuous integration puts outside the clone.
+pub(crate) fn target() -> PathBuf {
+    let root = root();
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
+}
+
+/// Says what happens next.
+pub(crate) fn say(what: &str) {
+    #[expect(clippy::print_stderr, reason = "a chore talks to its user")]
+    {
+        eprintln!("==> {what}");
+    }
+}
+
+/// A command in the workspace's folder.
+pub(crate) fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root());
+    command
+}
+
+/// Runs it with its output shown; an exit code other than 0 is an error.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let shown = show(command);
+    let status = command.status().with_context(|| format!("cannot start `{shown}`"))?;
+    if !status.success() {
+        bail!("`{shown}` ended with {status}");
+    }
+    Ok(())
+}
+
+fn show(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|w| w.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+/// True when the program answers to `--version`.
+pub(crate) fn has(program: &str) -> bool {
+    let asked = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    asked.is_ok_and(|status| status.success())
+}
+
+/// The target that handlers are compiled for.
+pub(crate) fn need_wasm_target() -> Result<()> {
+    let sysroot = command("rustc").args(["--print", "sysroot"]).output().context("cannot start `rustc`")?;
+    let sysroot = PathBuf::from(String::from_utf8_lossy(&sysroot.stdout).trim());
+    if sysroot.join("lib/rustlib/wasm32-wasip2").exists() {
+        return Ok(());
+    }
+    say("installing the Rust target wasm32-wasip2");
+    run(command("rustup").args(["target", "add", "wasm32-wasip2"]))
+}
+
+/// A program from the system's packages, installed when it is missing.
+pub(crate) fn need(program: &str, debian: &[&str], homebrew: &str) -> Result<()> {
+    if has(program) {
+        return Ok(());
+    }
+    if has("brew") {
+        say(&format!("installing {homebrew} with Homebrew"));
+        return run(command("brew").args(["install", homebrew]));
+    }
+    if has("apt-get") {
+        say(&format!("installing {} with apt-get", debian.join(" ")));
+        let root = command("id").arg("-u").output().is_ok_and(|o| o.stdout.trim_ascii() == b"0");
+        let apt = |arguments: &[&str]| {
+            let mut apt = if root { command("apt-get") } else { command("sudo") };
+            if !root {
+                apt.arg("apt-get");
+            }
+            apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+            run(&mut apt)
+        };
+        apt(&["update", "-qq"])?;
+        let install: Vec<&str> = ["install", "-y", "-qq", "--no-install-recommends"]
+            .into_iter()
+            .chain(debian.iter().copied())
+            .collect();
+        return apt(&install);
+    }
+    bail!(
+        "`{program}` is missing, and neither Homebrew nor apt-get is here to install it; install it and run this again"
+    )
+}
+
+/// `redis-server`, for everything that runs jobs.
+pub(crate) fn need_redis() -> Result<()> {
+    need("redis-server", &["redis-server"], "redis")
+}
+
+/// Node and the packages of the compatibility tests.
+pub(crate) fn need_node() -> Result<()> {
+    need("node", &["nodejs", "npm"], "node")?;
+    let folder = root().join("tests/bullmq");
+    let (lock, stamp) = (folder.join("package-lock.json"), folder.join("node_modules/.package-lock.json"));
+    let age = |path: &Path| std::fs::metadata(path).and_then(|m| m.modified());
+    if let (Ok(lock), Ok(stamp)) = (age(&lock), age(&stamp))
+        && stamp >= lock
+    {
+        return Ok(());
+    }
+    say("installing the packages of tests/bullmq");
+    run(command("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder))
+}
+
+/// Builds the binary and answers its path.
+pub(crate) fn build_host(release: bool) -> Result<PathBuf> {
+    say(if release { "building gristmill (release)" } else { "building gristmill" });
+    let mut cargo = command("cargo");
+    cargo.args(["build", "--package", "gristmill"]);
+    if release {
+        cargo.arg("--release");
+    }
+    run(&mut cargo)?;
+    Ok(target().join(if release { "release/gristmill" } else { "debug/gristmill" }))
+}

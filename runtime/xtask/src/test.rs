@@ -1,0 +1,82 @@
+//! `cargo xtask test`: all that a fresh clone must prove, in parts that can be run alone.
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use crate::guests;
+use crate::steps::{build_host, command, need_node, need_redis, root, run, say};
+
+#[derive(Debug, Args)]
+pub(crate) struct TestArguments {
+    /// Parts to run [default: all]
+    #[arg(value_enum)]
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Formatting and lints
+    Lint,
+    /// Tests beside the code, and those of the crates against a private Redis and real guests
+    Unit,
+    /// The real binary from the command line
+    Integration,
+    /// BullMQ's own Node clients against the real binary
+    Conformance,
+}
+
+pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
+    let runs = |part| arguments.parts.is_empty() || arguments.parts.contains(&part);
+    if runs(Part::Lint) {
+        lint()?;
+    }
+    if runs(Part::Unit) || runs(Part::Integration) || runs(Part::Conformance) {
+        need_redis()?;
+        guests::build()?;
+    }
+    if runs(Part::Unit) {
+        say("tests of the crates");
+        run(command("cargo").args(["test", "--workspace", "--exclude", "gristmill", "--quiet"]))?;
+    }
+    if runs(Part::Integration) {
+        say("tests of the command line");
+        run(command("cargo").args(["test", "--package", "gristmill", "--quiet"]))?;
+    }
+    if runs(Part::Conformance) {
+        conformance()?;
+    }
+    say("all tests passed");
+    Ok(())
+}
+
+fn lint() -> Result<()> {
+    say("formatting");
+    run(command("cargo").args(["fmt", "--all", "--check"]))?;
+    say("lints");
+    run(command("cargo").args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--quiet",
+        "--",
+        "--deny",
+        "warnings",
+    ]))
+}
+
+fn conformance() -> Result<()> {
+    need_node()?;
+    let binary = build_host(false)?;
+    say("BullMQ's clients against the binary");
+    let folder = root().join("tests/bullmq");
+    let mut files: Vec<_> = folder
+        .read_dir()?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.ends_with(".test.mjs"))
+        .collect();
+    files.sort();
+    let mut node = command("node");
+    node.args(["--test", "--test-reporter=spec"]).args(&files).current_dir(folder);
+    node.env("GRISTMILL_BIN", binary).env("GRISTMILL_GUESTS", guests::folder());
+    run(&mut node)
+}

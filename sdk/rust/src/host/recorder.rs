@@ -1,0 +1,119 @@
+//! A host for tests: it remembers what the handler said, in the thread that runs it.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
+use serde_json::Value;
+
+use crate::http::{HttpError, Request, Response};
+use crate::log::Level;
+use crate::testing::{Context, Line, Metric, MetricKind, Records};
+
+/// What the thread's handler has said and will be told.
+#[derive(Default)]
+pub(crate) struct Recorder {
+    pub(crate) records: Records,
+    pub(crate) context: Context,
+    pub(crate) answers: VecDeque<Result<Response, HttpError>>,
+}
+
+thread_local! {
+    static RECORDER: RefCell<Recorder> = RefCell::default();
+}
+
+pub(crate) fn with<R>(act: impl FnOnce(&mut Recorder) -> R) -> R {
+    RECORDER.with_borrow_mut(act)
+}
+
+pub(crate) fn enqueued_at() -> u64 {
+    with(|recorder| recorder.context.enqueued_at_ms)
+}
+
+pub(crate) fn scheduled_at() -> u64 {
+    with(|recorder| recorder.context.scheduled_at_ms)
+}
+
+pub(crate) fn deadline() -> Option<u64> {
+    with(|recorder| recorder.context.deadline_ms)
+}
+
+pub(crate) fn remaining() -> Option<u64> {
+    with(|recorder| recorder.context.remaining_ms)
+}
+
+pub(crate) fn cancelled() -> bool {
+    with(|recorder| recorder.context.cancelled)
+}
+
+pub(crate) fn header(name: &str) -> Option<String> {
+    headers().into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+pub(crate) fn headers() -> Vec<(String, String)> {
+    with(|recorder| recorder.context.headers.clone())
+}
+
+pub(crate) fn traceparent() -> Option<String> {
+    with(|recorder| recorder.context.traceparent.clone())
+}
+
+pub(crate) fn tracestate() -> Option<String> {
+    with(|recorder| recorder.context.tracestate.clone())
+}
+
+pub(crate) fn log_enabled(_: Level) -> bool {
+    true
+}
+
+pub(crate) fn log_write(level: Level, message: String, fields: Vec<(String, String)>) {
+    with(|recorder| recorder.records.logs.push(Line { level, message, fields }));
+}
+
+pub(crate) fn progress_report(done: u64, total: Option<u64>, message: Option<String>) {
+    let value = match (total, message) {
+        (Some(0), None) => Value::from(100),
+        (Some(total), None) => Value::from((u128::from(done) * 100 / u128::from(total)).min(100) as u64),
+        (total, message) => {
+            let parts = [("total", total.map(Value::from)), ("message", message.map(Value::from))];
+            let given = parts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+            std::iter::once(("done".to_owned(), done.into())).chain(given).collect()
+        }
+    };
+    with(|recorder| recorder.records.progress.push(value));
+}
+
+pub(crate) fn progress_set(json: &[u8]) -> Result<(), String> {
+    let value = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    with(|recorder| recorder.records.progress.push(value));
+    Ok(())
+}
+
+pub(crate) fn counter_add(name: &str, value: u64, labels: Vec<(String, String)>) {
+    record(MetricKind::Counter, name, value as f64, labels);
+}
+
+pub(crate) fn gauge_set(name: &str, value: f64, labels: Vec<(String, String)>) {
+    record(MetricKind::Gauge, name, value, labels);
+}
+
+pub(crate) fn histogram_record(name: &str, value: f64, labels: Vec<(String, String)>) {
+    record(MetricKind::Histogram, name, value, labels);
+}
+
+fn record(kind: MetricKind, name: &str, value: f64, labels: Vec<(String, String)>) {
+    with(|recorder| recorder.records.metrics.push(Metric { kind, name: name.to_owned(), value, labels }));
+}
+
+pub(crate) fn send(request: Request) -> Result<Response, HttpError> {
+    let host = request.url()?.authority;
+    with(|recorder| {
+        recorder.records.requests.push(request);
+        let nobody = || {
+            Err(HttpError::Failed {
+                host,
+                reason: "the test gave no answer; see `testing::answer`".to_owned(),
+            })
+        };
+        recorder.answers.pop_front().unwrap_or_else(nobody)
+    })
+}

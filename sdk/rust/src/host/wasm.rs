@@ -1,0 +1,49 @@
+//! The real host.
+
+mod http;
+
+use super::bindings::gristmill::job::{context, log, metrics, progress};
+use crate::log::Level;
+
+pub(crate) use context::{
+    cancelled, deadline, enqueued_at, header, headers, remaining, scheduled_at, traceparent, tracestate,
+};
+pub(crate) use http::send;
+
+fn level(level: Level) -> log::Level {
+    match level {
+        Level::Trace => log::Level::Trace,
+        Level::Debug => log::Level::Debug,
+        Level::Info => log::Level::Info,
+        Level::Warn => log::Level::Warn,
+        Level::Error => log::Level::Error,
+    }
+}
+
+pub(crate) fn log_enabled(wanted: Level) -> bool {
+    log::enabled(level(wanted))
+}
+
+pub(crate) fn log_write(at: Level, message: String, fields: Vec<(String, String)>) {
+    log::write(level(at), &message, &fields);
+}
+
+pub(crate) fn progress_report(done: u64, total: Option<u64>, message: Option<String>) {
+    progress::report(done, total, message.as_deref());
+}
+
+pub(crate) fn progress_set(json: &[u8]) -> Result<(), String> {
+    progress::set(json)
+}
+
+pub(crate) fn counter_add(name: &str, value: u64, labels: Vec<(String, String)>) {
+    metrics::counter_add(name, value, &labels);
+}
+
+pub(crate) fn gauge_set(name: &str, value: f64, labels: Vec<(String, String)>) {
+    metrics::gauge_set(name, value, &labels);
+}
+
+pub(crate) fn histogram_record(name: &str, value: f64, labels: Vec<(String, String)>) {
+    metrics::histogram_record(name, value, &labels);
+}

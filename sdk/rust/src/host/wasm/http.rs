@@ -1,0 +1,148 @@
+//! `wasi:http` as a blocking call. Only this guest waits: its host goes on with other jobs.
+
+use std::time::Duration;
+
+use wasip2::http::outgoing_handler;
+use wasip2::http::types::{
+    ErrorCode, Fields, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest, RequestOptions,
+    Scheme,
+};
+use wasip2::io::streams::{InputStream, OutputStream, StreamError};
+
+use crate::http::{HttpError, Request, Response, Url};
+
+/// Bytes to ask for in one read.
+const READ: u64 = 64 << 10;
+
+pub(crate) fn send(request: Request) -> Result<Response, HttpError> {
+    let url = request.url()?;
+    let (outgoing, body) = outgoing(&request, &url)?;
+    let options = options(request.timeout)?;
+    let pending = outgoing_handler::handle(outgoing, Some(options)).map_err(|code| failed(&url, &code))?;
+    if !request.body.is_empty() {
+        let stream = body.write().map_err(|()| broken("the request has no body"))?;
+        write(&stream, &request.body);
+    }
+    // A body that the other side did not take to its end fails here; the answer below says why.
+    let _ = OutgoingBody::finish(body, None);
+
+    pending.subscribe().block();
+    match pending.get() {
+        Some(Ok(Ok(response))) => read(&response, request.max_body, &url),
+        Some(Ok(Err(code))) => Err(failed(&url, &code)),
+        _ => Err(broken("the response was taken already")),
+    }
+}
+
+fn outgoing(request: &Request, url: &Url) -> Result<(OutgoingRequest, OutgoingBody), HttpError> {
+    let headers: Vec<_> = request.headers.iter().map(|(n, v)| (n.clone(), v.clone().into_bytes())).collect();
+    let headers =
+        Fields::from_list(&headers).map_err(|error| HttpError::Header { reason: error.to_string() })?;
+    if !request.body.is_empty() && !headers.has("content-length") {
+        let length = request.body.len().to_string().into_bytes();
+        headers
+            .set("content-length", &[length])
+            .map_err(|error| HttpError::Header { reason: error.to_string() })?;
+    }
+    let outgoing = OutgoingRequest::new(headers);
+    let refused = |()| HttpError::Url { url: url.text.clone(), reason: "the host does not take it" };
+    outgoing.set_method(&method(&request.method)).map_err(refused)?;
+    outgoing.set_scheme(Some(if url.tls { &Scheme::Https } else { &Scheme::Http })).map_err(refused)?;
+    outgoing.set_authority(Some(&url.authority)).map_err(refused)?;
+    outgoing.set_path_with_query(Some(&url.path)).map_err(refused)?;
+    let body = outgoing.body().map_err(|()| broken("the request has no body"))?;
+    Ok((outgoing, body))
+}
+
+fn method(name: &str) -> Method {
+    match name {
+        "GET" => Method::Get,
+        "HEAD" => Method::Head,
+        "POST" => Method::Post,
+        "PUT" => Method::Put,
+        "DELETE" => Method::Delete,
+        "OPTIONS" => Method::Options,
+        "PATCH" => Method::Patch,
+        other => Method::Other(other.to_owned()),
+    }
+}
+
+fn options(timeout: Option<Duration>) -> Result<RequestOptions, HttpError> {
+    let options = RequestOptions::new();
+    if let Some(timeout) = timeout {
+        let nanos = Some(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
+        let refused = |()| broken("the host takes no timeouts");
+        options.set_connect_timeout(nanos).map_err(refused)?;
+        options.set_first_byte_timeout(nanos).map_err(refused)?;
+        options.set_between_bytes_timeout(nanos).map_err(refused)?;
+    }
+    Ok(options)
+}
+
+/// Writes as much as the other side takes.
+fn write(stream: &OutputStream, mut bytes: &[u8]) {
+    let ready = stream.subscribe();
+    while !bytes.is_empty() {
+        let Ok(permit) = stream.check_write() else {
+            return;
+        };
+        if permit == 0 {
+            ready.block();
+            continue;
+        }
+        let permit = usize::try_from(permit).unwrap_or(usize::MAX).min(bytes.len());
+        let (now, later) = bytes.split_at(permit);
+        if stream.write(now).is_err() {
+            return;
+        }
+        bytes = later;
+    }
+    let _ = stream.flush();
+    ready.block();
+}
+
+fn read(response: &IncomingResponse, max: usize, url: &Url) -> Result<Response, HttpError> {
+    let status = response.status();
+    let headers = response.headers().entries();
+    let headers = headers.into_iter().map(|(n, v)| (n, String::from_utf8_lossy(&v).into_owned())).collect();
+    let body: IncomingBody = response.consume().map_err(|()| broken("the response was read already"))?;
+    let stream = body.stream().map_err(|()| broken("the response was read already"))?;
+    let body = read_body(&stream, max, url)?;
+    Ok(Response { status, headers, body })
+}
+
+fn read_body(stream: &InputStream, max: usize, url: &Url) -> Result<Vec<u8>, HttpError> {
+    let mut body = Vec::new();
+    loop {
+        match stream.blocking_read(READ) {
+            Ok(bytes) => body.extend_from_slice(&bytes),
+            Err(StreamError::Closed) => return Ok(body),
+            Err(StreamError::LastOperationFailed(error)) => {
+                return Err(HttpError::Failed {
+                    host: url.authority.clone(),
+                    reason: error.to_debug_string(),
+                });
+            }
+        }
+        if body.len() > max {
+            return Err(HttpError::TooLarge { max });
+        }
+    }
+}
+
+fn broken(reason: &str) -> HttpError {
+    HttpError::Failed { host: String::new(), reason: reason.to_owned() }
+}
+
+fn failed(url: &Url, code: &ErrorCode) -> HttpError {
+    let host = url.authority.clone();
+    match code {
+        ErrorCode::HttpRequestDenied => HttpError::Denied { host },
+        ErrorCode::ConnectionTimeout
+        | ErrorCode::ConnectionReadTimeout
+        | ErrorCode::ConnectionWriteTimeout
+        | ErrorCode::HttpResponseTimeout
+        | ErrorCode::DnsTimeout => HttpError::Timeout { host },
+        code => HttpError::Failed { host, reason: code.to_string() },
+    }
+}

@@ -1,0 +1,23 @@
+//! The crate carries a copy of the contract, so that it can be published; it must not drift.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::path::Path;
+
+fn files(dir: &Path) -> BTreeMap<OsString, String> {
+    let entries = fs::read_dir(dir).expect("the directory is in the repository");
+    let paths = entries.map(|entry| entry.expect("the directory can be read").path());
+    paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "wit"))
+        .filter_map(|path| Some((path.file_name()?.to_owned(), fs::read_to_string(&path).ok()?)))
+        .collect()
+}
+
+#[test]
+fn copy_equals_the_contract() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (contract, copy) = (files(&here.join("../../wit")), files(&here.join("wit")));
+    assert!(contract.contains_key(OsStr::new("world.wit")), "no contract in /wit");
+    assert!(contract == copy, "sdk/rust/wit differs from wit; run `cp wit/*.wit sdk/rust/wit/`");
+}

@@ -1,0 +1,188 @@
+// Starts what the tests look at from outside: a private Redis and the worker under test.
+import { randomUUID } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { test } from 'node:test';
+import { Redis } from 'ioredis';
+import { stringify } from 'smol-toml';
+import { end, freePort, launch, until } from './lib/process.mjs';
+
+export { freePort, until };
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const target = path.join(here, '../../target');
+
+/** With PEER=node the tests run against BullMQ's own worker, to check what they expect. */
+export const ours = process.env.PEER !== 'node';
+
+export const binary = process.env.GRISTMILL_BIN ?? path.join(target, 'debug/gristmill');
+
+/** The scripted handler, which does what its job's data says. */
+export const scripted = path.join(process.env.GRISTMILL_GUESTS ?? path.join(target, 'guests'), 'scripted.wasm');
+
+const workers = [];
+
+/** A test that shows what the workers wrote when it fails. */
+export function it(name, options, body = options) {
+  const settings = { timeout: 90_000, ...(typeof options === 'object' ? options : {}) };
+  return test(name, settings, async (t) => {
+    try {
+      await body(t);
+    } catch (error) {
+      for (const worker of workers) {
+        t.diagnostic(`worker ${worker.name} (${worker.alive() ? 'running' : `ended ${worker.code ?? worker.signal}`}):`);
+        for (const line of worker.stderr.trimEnd().split('\n').slice(-40)) t.diagnostic(`  ${line}`);
+      }
+      throw error;
+    }
+  });
+}
+
+/** A test of what only our worker does; a Node worker cannot meet it. */
+it.ours = (name, body) => it(name, { skip: ours ? false : 'not for a Node worker' }, body);
+
+/** One answer to PING over a connection of its own; false if there is none. */
+function ping(port) {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write('PING\r\n'));
+    const answer = (yes) => {
+      socket.destroy();
+      resolve(yes);
+    };
+    socket.setTimeout(1_000, () => answer(false));
+    socket.once('error', () => answer(false));
+    socket.once('data', (data) => answer(data.toString().startsWith('+PONG')));
+  });
+}
+
+/** A private Redis on a free port with a directory of its own. */
+export async function startRedis({ aof = false } = {}) {
+  const dir = await mkdtemp(path.join(tmpdir(), 'gristmill-redis-'));
+  const port = await freePort();
+  const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', ''];
+  args.push('--appendonly', aof ? 'yes' : 'no');
+  if (aof) args.push('--appendfsync', 'always');
+  let server;
+  const clients = [];
+
+  const start = async () => {
+    server = launch('redis-server', args);
+    await until(
+      async () => {
+        if (!server.alive()) throw new Error(`redis-server ended: ${server.stdout}${server.stderr}`);
+        return ping(port);
+      },
+      'redis-server answers PING',
+    );
+  };
+  await start();
+
+  const redis = {
+    port,
+    url: `redis://127.0.0.1:${port}`,
+    connection: { host: '127.0.0.1', port },
+    /** A plain client for looking at keys. */
+    client() {
+      const client = new Redis({ host: '127.0.0.1', port, maxRetriesPerRequest: null });
+      client.on('error', () => {}); // it reconnects; a command that never succeeds ends in a test's own deadline
+      clients.push(client);
+      return client;
+    },
+    async restart() {
+      await end(server, 'SIGTERM');
+      await start();
+    },
+    async stop() {
+      for (const client of clients) client.disconnect();
+      await end(server, 'SIGTERM');
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+  return redis;
+}
+
+/** Fills in what a queue's section needs to run scripted jobs. */
+function queueSection({ jobs = { '*': {} }, ...settings }) {
+  const types = Object.entries(jobs).map(([type, section]) => [
+    type,
+    { handler: scripted, memory: '64MiB', timeout: '30s', ...section },
+  ]);
+  return { concurrency: 8, ...settings, jobs: Object.fromEntries(types) };
+}
+
+/**
+ * Starts a worker and waits until it is ready.
+ * `queues` maps queue names to their sections (concurrency, jobs), `worker` is the section of that
+ * name; `config` replaces the whole file; `peer: 'node'` starts BullMQ's worker whatever PEER says.
+ */
+export async function startWorker({ redis, queues = {}, worker = {}, config, env = {}, peer = ours ? 'gristmill' : 'node' }) {
+  const dir = await mkdtemp(path.join(tmpdir(), 'gristmill-worker-'));
+  const port = await freePort();
+  const name = worker.name ?? `worker-${randomUUID().slice(0, 8)}`;
+  const sections = Object.entries(queues).map(([queue, section]) => [queue, queueSection(section)]);
+  const file = path.join(dir, 'gristmill.toml');
+  const whole = config ?? {
+    redis: { url: redis.url },
+    server: { listen: `127.0.0.1:${port}` },
+    worker: { ...worker, name },
+    queues: Object.fromEntries(sections),
+  };
+  await writeFile(file, stringify(whole));
+
+  const { REDIS_URL, ...inherited } = process.env;
+  const command = peer === 'node' ? process.execPath : binary;
+  const script = peer === 'node' ? [path.join(here, 'reference-worker.mjs')] : [];
+  const program = launch(command, [...script, 'worker', '--config', file], { env: { ...inherited, ...env } });
+  const listen = whole.server?.listen ?? `127.0.0.1:${port}`;
+  const handle = {
+    name,
+    base: `http://${listen}`,
+    metricsUrl: `http://${listen}/metrics`,
+    program,
+    get stderr() {
+      return program.stderr;
+    },
+    get code() {
+      return program.code;
+    },
+    get signal() {
+      return program.signal;
+    },
+    alive: () => program.alive(),
+    /** The status of one GET; 0 when nothing answers. */
+    status: (where) => fetch(`${handle.base}${where}`).then(drained, () => 0),
+    async metrics() {
+      const response = await fetch(handle.metricsUrl);
+      if (response.status !== 200) throw new Error(`/metrics answered ${response.status}`);
+      return response.text();
+    },
+    /** Asks for a drain; resolves with the exit code. */
+    stop: () => end(program, 'SIGTERM').finally(tidy),
+    /** kill -9. */
+    kill: () => end(program, 'SIGKILL').finally(tidy),
+  };
+  const tidy = () => rm(dir, { recursive: true, force: true });
+  workers.push(handle);
+  try {
+    await until(
+      async () => {
+        if (!program.alive()) throw new Error(`the worker ended with ${program.code}:\n${program.stderr}`);
+        return (await handle.status('/healthz/ready')) === 200;
+      },
+      () => `the worker gets ready; it wrote:\n${program.stderr}`,
+      60_000,
+    );
+  } catch (error) {
+    await handle.kill();
+    throw error;
+  }
+  return handle;
+}
+
+async function drained(response) {
+  await response.arrayBuffer();
+  return response.status;
+}

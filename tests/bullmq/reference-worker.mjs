@@ -1,0 +1,48 @@
+// BullMQ's Node worker behind gristmill's command line, configuration and health pages. Tests run
+// against it (PEER=node) to check that they expect what BullMQ does, and as a peer on shared queues.
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { parseArgs } from 'node:util';
+import * as bullmq from 'bullmq';
+import { parse } from 'smol-toml';
+import { perform } from './lib/steps.mjs';
+
+const { values } = parseArgs({ options: { config: { type: 'string' } }, allowPositionals: true });
+const config = parse(readFileSync(values.config, 'utf8'));
+const { hostname: host, port } = new URL(config.redis.url);
+const settings = config.worker ?? {};
+
+const UNITS = { ms: 1, s: 1_000, m: 60_000 };
+
+function duration(text, otherwise) {
+  if (text === undefined) return otherwise;
+  const [, amount, unit] = /^(\d+)(ms|s|m)$/.exec(text);
+  return Number(amount) * UNITS[unit];
+}
+
+const workers = Object.entries(config.queues).map(([queue, section]) => {
+  const worker = new bullmq.Worker(queue, (job, token) => perform(job, token, bullmq), {
+    connection: { host, port: Number(port) },
+    name: settings.name,
+    concurrency: section.concurrency,
+    lockDuration: duration(settings.lock_duration, 30_000),
+    stalledInterval: duration(settings.stalled_interval, 30_000),
+    maxStalledCount: settings.max_stalled_count ?? 1,
+  });
+  worker.on('error', (error) => console.error(`${queue}: ${error.message}`));
+  return worker;
+});
+
+await Promise.all(workers.map((worker) => worker.waitUntilReady()));
+
+const [address, listenPort] = config.server.listen.split(':');
+const server = createServer((request, response) => {
+  response.statusCode = request.url.startsWith('/healthz/') ? 200 : 404;
+  response.end();
+});
+server.listen(Number(listenPort), address);
+
+process.once('SIGTERM', async () => {
+  await Promise.all(workers.map((worker) => worker.close()));
+  process.exit(0);
+});

@@ -1,0 +1,212 @@
+//! A handler that does what its job's data says, so that any client can drive every behaviour of the runtime.
+//!
+//! The data is `{"steps": [STEP, …]}`; design.md §5.6 lists the steps. They run in order. `return` and `echo` end the
+//! script with a value; `http` adds to a list. What is returned is that value, the list, or, with both, an array of the
+//! value (its elements, if it is an array) and the list; without either it is `null`.
+
+mod harm;
+mod script;
+
+use std::time::Duration;
+
+use gristmill::http::Request;
+use gristmill::log::{self, Level};
+use gristmill::{Job, JobError, metrics, progress};
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::script::{FailKind, MetricKind, Op, Script, Step};
+
+type Json = Box<RawValue>;
+
+#[gristmill::handler]
+fn run(job: Job, script: Script) -> Result<Option<Json>, JobError> {
+    let mut added = Vec::new();
+    let value = steps(&job, script.steps, &mut added)?;
+    returned(value, added)
+}
+
+/// Runs steps until one ends the script; `None` if none does.
+fn steps(job: &Job, steps: Vec<Step>, added: &mut Vec<Json>) -> Result<Option<Json>, JobError> {
+    for step in steps {
+        match step.op {
+            Op::Return => return Ok(Some(step.value()?)),
+            Op::Echo => return Ok(Some(echo(job)?)),
+            Op::If if step.attempt == Some(job.attempt) => {
+                if let Some(value) = self::steps(job, step.steps, added)? {
+                    return Ok(Some(value));
+                }
+            }
+            Op::If => {}
+            Op::Http => added.push(http(step)?),
+            _ => act(step)?,
+        }
+    }
+    Ok(None)
+}
+
+/// What neither ends the script with a value nor adds to what it returns.
+fn act(step: Step) -> Result<(), JobError> {
+    let millis = Duration::from_millis(step.ms);
+    match step.op {
+        Op::Fail => return Err(fail(step)),
+        Op::Delay => return Err(JobError::deferred(millis, "the script says so")),
+        Op::RateLimited => return Err(JobError::rate_limited(millis, "the script says so")),
+        Op::Sleep => std::thread::sleep(millis),
+        Op::Burn => harm::burn(millis),
+        Op::Loop => harm::forever(),
+        Op::Alloc => drop(harm::allocate(step.mib)),
+        Op::Leak => std::mem::forget(harm::allocate(step.mib)),
+        Op::Recurse => drop(harm::recurse(0)),
+        Op::Trap => harm::trap(),
+        Op::Panic => panic!("{}", step.message),
+        Op::Progress => progress::set(&step.value()?)?,
+        Op::Log => log::write(step.level.map_or(Level::Info, Level::from), step.line, &[]),
+        #[expect(clippy::print_stdout, reason = "that is the step")]
+        Op::Print => println!("{}", step.line),
+        Op::Metric => metric(&step)?,
+        Op::Enqueue | Op::WaitChildren | Op::Children | Op::Acquire | Op::StateSet | Op::StateGet => {
+            let message =
+                format!("the step `{}` is not served by this version of the contract", step.op.name());
+            return Err(JobError::permanent(message).code("unserved-step"));
+        }
+        Op::Return | Op::Echo | Op::If | Op::Http => unreachable!("handled before"),
+    }
+    Ok(())
+}
+
+fn fail(step: Step) -> JobError {
+    match step.kind.fail() {
+        FailKind::Retryable => JobError::retryable(step.message),
+        FailKind::Permanent => JobError::permanent(step.message),
+    }
+}
+
+fn metric(step: &Step) -> Result<(), JobError> {
+    let labels: Vec<_> = step.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let value = step.value()?.get().parse::<f64>()?;
+    match step.kind.metric()? {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "scripts use small whole numbers"
+        )]
+        MetricKind::Counter => metrics::counter(&step.name, value as u64, &labels),
+        MetricKind::Gauge => metrics::gauge(&step.name, value, &labels),
+        MetricKind::Histogram => metrics::histogram(&step.name, value, &labels),
+    }
+    Ok(())
+}
+
+fn http(step: Step) -> Result<Json, JobError> {
+    #[derive(Serialize)]
+    struct Answer {
+        status: u16,
+        body: String,
+    }
+    let method = if step.method.is_empty() { "GET" } else { &step.method };
+    let response = Request::new(method, step.url).body(step.body.unwrap_or_default()).send()?;
+    Ok(to_raw_value(&Answer { status: response.status, body: response.text() })?)
+}
+
+fn echo(job: &Job) -> Result<Json, JobError> {
+    #[derive(Serialize)]
+    struct Echo<'a> {
+        id: &'a str,
+        name: &'a str,
+        queue: &'a str,
+        attempt: u32,
+        data: &'a RawValue,
+    }
+    let Job { id, name, queue, attempt, .. } = job;
+    Ok(to_raw_value(&Echo { id, name, queue, attempt: *attempt, data: serde_json::from_slice(&job.data)? })?)
+}
+
+fn returned(value: Option<Json>, added: Vec<Json>) -> Result<Option<Json>, JobError> {
+    if added.is_empty() {
+        return Ok(value);
+    }
+    let mut all = match value {
+        Some(value) if value.get().starts_with('[') => serde_json::from_str(value.get())?,
+        Some(value) => vec![value],
+        None => Vec::new(),
+    };
+    all.extend(added);
+    Ok(Some(to_raw_value(&all)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use gristmill::http::Response;
+    use gristmill::testing;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[expect(clippy::needless_pass_by_value, reason = "reads better at the calls")]
+    fn call(steps: Value) -> Result<Value, JobError> {
+        testing::call(run, testing::job(json!({ "steps": steps })))
+    }
+
+    #[test]
+    fn returns_what_the_script_says() {
+        assert_eq!(call(json!([])), Ok(Value::Null));
+        assert_eq!(
+            call(json!([{"op": "return", "value": {"a": [1]}}, {"op": "trap"}])),
+            Ok(json!({"a": [1]}))
+        );
+        assert_eq!(call(json!([{"op": "return", "value": null}])), Ok(Value::Null));
+        let echoed = call(json!([{"op": "echo"}])).unwrap();
+        assert_eq!(echoed["data"]["steps"][0]["op"], "echo");
+        assert_eq!((&echoed["id"], &echoed["attempt"]), (&json!("1"), &json!(1)));
+    }
+
+    #[test]
+    fn adds_answers_to_what_it_returns() {
+        let http = json!({"op": "http", "method": "GET", "url": "http://example.com/"});
+        let answer = || testing::answer(Ok(Response::new(200, "hi")));
+        answer();
+        assert_eq!(call(json!([http])), Ok(json!([{"status": 200, "body": "hi"}])));
+        answer();
+        let expected = json!([7, {"status": 200, "body": "hi"}]);
+        assert_eq!(call(json!([http, {"op": "return", "value": 7}])), Ok(expected));
+    }
+
+    #[test]
+    fn fails_as_the_script_says() {
+        let error = |step: Value| call(json!([step])).unwrap_err();
+        assert!(matches!(error(json!({"op": "fail", "message": "x"})), JobError::Retryable(_)));
+        assert!(matches!(
+            error(json!({"op": "fail", "message": "x", "kind": "permanent"})),
+            JobError::Permanent(_)
+        ));
+        assert!(matches!(error(json!({"op": "delay", "ms": 5})), JobError::Deferred { .. }));
+        assert!(matches!(error(json!({"op": "rate-limited", "ms": 5})), JobError::RateLimited { .. }));
+        let unserved = error(json!({"op": "state-get", "key": "x"}));
+        assert!(unserved.message().contains("`state-get`"), "{unserved}");
+        assert!(error(json!({"op": "dance"})).message().contains("unknown variant `dance`"));
+    }
+
+    #[test]
+    fn runs_steps_only_in_their_attempt() {
+        let script = json!([{"op": "if", "attempt": 2, "steps": [{"op": "return", "value": "second"}]}]);
+        assert_eq!(call(script.clone()), Ok(Value::Null));
+        let mut job = testing::job(json!({ "steps": script }));
+        job.attempt = 2;
+        assert_eq!(testing::call(run, job), Ok(json!("second")));
+    }
+
+    #[test]
+    fn tells_the_host() {
+        let script = json!([
+            {"op": "progress", "value": {"page": 2}},
+            {"op": "log", "line": "hello", "level": "warn"},
+            {"op": "metric", "kind": "counter", "name": "pages", "value": 2, "labels": {"size": "a4"}},
+        ]);
+        call(script).unwrap();
+        let records = testing::take();
+        assert_eq!(records.progress, [json!({"page": 2})]);
+        assert_eq!((records.logs[0].level, records.logs[0].message.as_str()), (Level::Warn, "hello"));
+        assert_eq!(records.metrics[0].labels, [("size".to_owned(), "a4".to_owned())]);
+    }
+}
