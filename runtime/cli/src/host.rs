@@ -1,6 +1,6 @@
 //! The process: its runtimes, its signals, and the worker in it.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
 use gristmill_control::{Bound, Heartbeat, Sources};
@@ -21,9 +21,24 @@ use crate::failure::Failure;
 pub(crate) fn log_to_stderr() {
     let filter = EnvFilter::try_from_env("GRISTMILL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(std::io::stderr);
+        tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(|| Stderr);
     // Only the first call of a process counts.
     let _ = log.with_ansi(std::io::stderr().is_terminal()).try_init();
+}
+
+/// Standard error for log lines. One that nobody reads any more loses lines; it must not end the task that logs.
+struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let _ = std::io::stderr().write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let _ = std::io::stderr().flush();
+        Ok(())
+    }
 }
 
 /// The runtime of everything that is not a guest.
@@ -53,8 +68,8 @@ pub(crate) fn sandbox(config: &Config) -> Result<Sandbox, Failure> {
 }
 
 /// Loads every handler and says so.
-pub(crate) fn handlers(config: &Config, sandbox: &Sandbox, metrics: &Metrics) -> Result<Handlers, Failure> {
-    Handlers::load(config, sandbox, metrics, |path, module| {
+pub(crate) fn handlers(config: &Config, sandbox: &Sandbox) -> Result<Handlers, Failure> {
+    Handlers::load(config, sandbox, |path, module| {
         let (handler, size, digest) = (path.display(), show_size(module.size()), module.digest());
         tracing::info!(%handler, %size, digest, "handler loaded");
     })
@@ -81,7 +96,7 @@ pub(crate) async fn build(config: Config) -> Result<Host, Failure> {
     let metrics = Metrics::new().map_err(Failure::new)?;
     let bound = Bound::bind(config.server.listen).map_err(Failure::usage)?;
     let sandbox = sandbox(&config)?;
-    let handlers = Arc::new(handlers(&config, &sandbox, &metrics)?);
+    let handlers = Arc::new(handlers(&config, &sandbox)?);
     let (connection, facts) = Connection::open(&config.redis.url).await?;
     tracing::info!(redis = connection.address(), version = facts.version, "connected");
     if facts.eviction.as_deref().is_some_and(|policy| policy != "noeviction") {

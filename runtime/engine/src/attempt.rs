@@ -84,8 +84,8 @@ impl Executor {
         };
         let job_type = self.handlers.job_type(&self.queue, &taken.name);
         if let Some((reason, retry)) = refusal(&taken, job_type) {
-            let of = job_type.map(|t| &t.metrics);
-            JobRefused { of, queue: &self.queue, id: &taken.id, reason: &reason }.emit();
+            let of = self.context.metrics.job_type(&self.queue, &taken.name);
+            JobRefused { of: &of, queue: &self.queue, id: &taken.id, reason: &reason }.emit();
             let none = RetryPolicy::default();
             let policy = job_type.map_or(&none, |t| &t.retry);
             return Some(refuse(&reason, retry, &facts, policy, (self.context.random)()));
@@ -146,7 +146,7 @@ impl Executor {
         }
         let action = decide(&report.outcome, facts, &job_type.retry, (self.context.random)());
         AttemptEnded {
-            of: &job_type.metrics,
+            of: &self.context.metrics.job_type(&self.queue, &taken.name),
             queue: &self.queue,
             id: &taken.id,
             outcome: report.outcome.label(),

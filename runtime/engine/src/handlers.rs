@@ -11,7 +11,7 @@ use gristmill_core::retry::RetryPolicy;
 use gristmill_core::units::closest;
 use gristmill_sandbox::{Allow, Module, ModuleError, Sandbox};
 use gristmill_telemetry::event::HandlerSwapped;
-use gristmill_telemetry::{Metrics, TypeMetrics};
+use gristmill_telemetry::Metrics;
 
 /// A job type that can run: its module and its policy.
 pub(crate) struct JobType {
@@ -19,7 +19,6 @@ pub(crate) struct JobType {
     pub limits: Arc<Limits>,
     pub retry: RetryPolicy,
     pub allow: Arc<Allow>,
-    pub metrics: TypeMetrics,
     path: PathBuf,
 }
 
@@ -43,7 +42,6 @@ impl Handlers {
     pub fn load(
         config: &Config,
         sandbox: &Sandbox,
-        metrics: &Metrics,
         mut loaded: impl FnMut(&Path, &Module),
     ) -> Result<Self, Vec<HandlerProblem>> {
         let mut problems = Vec::new();
@@ -82,7 +80,6 @@ impl Handlers {
                         limits: Arc::new(job.limits.clone()),
                         retry: job.retry.clone(),
                         allow: Arc::new(allow),
-                        metrics: metrics.job_type(queue, name),
                         path: job.handler.clone(),
                     }),
                 );

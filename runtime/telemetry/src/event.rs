@@ -49,8 +49,8 @@ impl AttemptEnded<'_> {
 
 /// A job failed without an attempt: a failure decided earlier, no handler, unusable data.
 pub struct JobRefused<'a> {
-    /// Its job type's series, where it has one.
-    pub of: Option<&'a TypeMetrics>,
+    /// Its job type's series.
+    pub of: &'a TypeMetrics,
     /// The queue.
     pub queue: &'a str,
     /// The job's id.
@@ -62,9 +62,7 @@ pub struct JobRefused<'a> {
 impl JobRefused<'_> {
     /// Counts it under the outcome `refused`.
     pub fn emit(self) {
-        if let Some(of) = self.of {
-            of.outcome("refused").inc();
-        }
+        self.of.outcome("refused").inc();
         tracing::warn!(queue = self.queue, id = self.id, reason = self.reason, "job failed without running");
     }
 }

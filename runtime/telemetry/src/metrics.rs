@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use gristmill_core::metric::MAX_LABEL_VALUE;
+use gristmill_core::units::cut;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
     TextEncoder, exponential_buckets, process_collector::ProcessCollector,
@@ -16,7 +18,12 @@ pub struct Metrics {
     registry: Registry,
     pub(crate) families: Arc<Families>,
     handlers: Arc<HandlerMetrics>,
+    /// By queue and job name.
+    types: Arc<Mutex<HashMap<String, HashMap<String, Arc<TypeMetrics>>>>>,
 }
+
+/// Job names of one queue that have series of their own.
+const MAX_NAMES: usize = 200;
 
 pub(crate) struct Families {
     pub jobs: IntCounterVec,
@@ -71,12 +78,28 @@ impl Metrics {
         let registry = Registry::new();
         let families = Arc::new(Families::register(&registry)?);
         registry.register(Box::new(ProcessCollector::for_self()))?;
-        Ok(Self { registry, families, handlers: Arc::new(HandlerMetrics::default()) })
+        Ok(Self { registry, families, handlers: Arc::default(), types: Arc::default() })
     }
 
-    /// The series of one job type; `job` is the configured name, so the number of series is the configuration's.
+    /// The series of one job type. Names come from producers, so a queue has series of its own for the first
+    /// [`MAX_NAMES`] of them only; all further ones share `job="other"`.
     #[must_use]
-    pub fn job_type(&self, queue: &str, job: &str) -> TypeMetrics {
+    pub fn job_type(&self, queue: &str, job: &str) -> Arc<TypeMetrics> {
+        let mut queues = self.types.lock().unwrap_or_else(PoisonError::into_inner);
+        let types = queues.entry(queue.to_owned()).or_default();
+        if let Some(known) = types.get(job) {
+            return Arc::clone(known);
+        }
+        let label = if types.len() < MAX_NAMES { cut(job, MAX_LABEL_VALUE) } else { "other".into() };
+        if let Some(known) = types.get(&*label) {
+            return Arc::clone(known);
+        }
+        let made = Arc::new(self.make_job_type(queue, &label));
+        types.insert(label.into_owned(), Arc::clone(&made));
+        made
+    }
+
+    fn make_job_type(&self, queue: &str, job: &str) -> TypeMetrics {
         let labels = [queue, job];
         TypeMetrics {
             outcomes: Mutex::default(),
@@ -203,5 +226,22 @@ impl Families {
             swaps: counter("gristmill_handler_swaps_total", "Handlers replaced while running", &["result"])?,
             queue_jobs: gauge("bullmq_job_count", "Jobs by queue and state", &["queue", "state"])?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn job_names_beyond_the_cap_share_one_series() {
+        let metrics = Metrics::new().unwrap();
+        for n in 0..MAX_NAMES + 50 {
+            metrics.job_type("q", &format!("name-{n}")).outcome("completed").inc();
+        }
+        let page = String::from_utf8(metrics.render()).unwrap();
+        let series = page.lines().filter(|l| l.starts_with("gristmill_jobs_total{")).count();
+        assert_eq!(series, MAX_NAMES + 1);
+        assert!(page.contains(r#"gristmill_jobs_total{job="other",outcome="completed",queue="q"} 50"#), "{page}");
     }
 }
