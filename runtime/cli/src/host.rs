@@ -13,15 +13,15 @@ use gristmill_sandbox::{Sandbox, Settings};
 use gristmill_telemetry::Metrics;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tracing_subscriber::EnvFilter;
 
 use crate::failure::Failure;
 
-/// Log lines go to stderr; `GRISTMILL_LOG` filters them (`debug`, `gristmill_engine=trace`).
+/// Log lines go to stderr; `GRISTMILL_LOG` filters them (`debug`, `warn`).
 pub(crate) fn log_to_stderr() {
     let filter = EnvFilter::try_from_env("GRISTMILL_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let log =
-        tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(|| Stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false).with_writer(|| Stderr);
     // Only the first call of a process counts.
     let _ = log.with_ansi(std::io::stderr().is_terminal()).try_init();
 }
@@ -141,10 +141,17 @@ impl Host {
     pub(crate) async fn run(self) -> Result<Drained, Failure> {
         let Self { worker, handlers, metrics, guests, bound, sources, heartbeat } = self;
         let control = worker.control();
-        let signals = tokio::spawn(obey_signals(control, handlers, metrics)?);
+        let hurry = Arc::new(Notify::new());
+        let signals = tokio::spawn(obey_signals(control, handlers, metrics, Arc::clone(&hurry))?);
         let beat = tokio::spawn(heartbeat.run());
         bound.serve(sources).map_err(Failure::new)?;
-        let drained = worker.run().await;
+        let drained = tokio::select! {
+            drained = worker.run() => drained,
+            () = hurry.notified() => {
+                tracing::warn!("ended at once; jobs that were running are found by another worker");
+                Drained { timed_out: true }
+            }
+        };
         signals.abort();
         beat.abort();
         // A guest that does not yield within its epoch must not keep the process.
@@ -159,6 +166,7 @@ fn obey_signals(
     control: Control,
     handlers: Arc<Handlers>,
     metrics: Metrics,
+    hurry: Arc<Notify>,
 ) -> Result<impl Future<Output = ()>, Failure> {
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
@@ -179,9 +187,7 @@ fn obey_signals(
                 }
                 _ = int.recv() => {
                     if std::mem::replace(&mut interrupted, true) {
-                        tracing::warn!("ending at once; jobs that were running are found by another worker");
-                        #[expect(clippy::exit, reason = "the user asked twice")]
-                        std::process::exit(130);
+                        hurry.notify_one();
                     }
                     tracing::info!("draining: no new jobs, running ones may finish; again to end at once");
                     control.drain();

@@ -17,6 +17,6 @@ pub struct Job {
     pub data: Vec<u8>,
     /// When the producer added it, ms since the Unix epoch.
     pub enqueued_at_ms: u64,
-    /// When it was to run: `enqueued_at_ms` plus its delay.
+    /// When it was to run: for its first start `enqueued_at_ms` plus its delay, for a later one its start.
     pub scheduled_at_ms: u64,
 }

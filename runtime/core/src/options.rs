@@ -36,6 +36,8 @@ pub struct JobOptions {
     pub remove_on_complete: Option<Keep>,
     /// What becomes of the job when failed; `None` leaves it to the worker.
     pub remove_on_fail: Option<Keep>,
+    /// Delay that the producer asked for, ms. The job hash forgets it when the job becomes due.
+    pub delay_ms: u64,
     /// Retries go to the front of the queue.
     pub lifo: bool,
     /// Entries of `stacktrace` kept, newest last; `None` keeps all.
@@ -52,6 +54,7 @@ impl JobOptions {
         backoff: None,
         remove_on_complete: None,
         remove_on_fail: None,
+        delay_ms: 0,
         lifo: false,
         stack_trace_limit: None,
         keep_logs: None,
@@ -80,6 +83,7 @@ impl JobOptions {
             backoff: reader.read("backoff", backoff),
             remove_on_complete: reader.read("removeOnComplete", keep),
             remove_on_fail: reader.read("removeOnFail", keep),
+            delay_ms: reader.read("delay", |v| whole(v).map(Some)).unwrap_or(0),
             lifo: reader.read("lifo", |v| v.as_bool().map(Some)).unwrap_or(false),
             stack_trace_limit: reader.read("stackTraceLimit", |v| {
                 whole(v).map(|n| Some(usize::try_from(n).unwrap_or(usize::MAX)))

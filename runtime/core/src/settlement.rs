@@ -54,6 +54,6 @@ pub enum Action {
     },
     /// Back to the front of the queue, with no attempt counted.
     Release,
-    /// To `waiting-children`, or back to the front of the queue when no child is pending any more.
+    /// To `waiting-children`, or to `delayed` for a moment when no child is pending any more.
     WaitForChildren,
 }

@@ -101,8 +101,12 @@ impl Executor {
         facts: &Facts<'_>,
         interrupter: Interrupter,
     ) -> Option<Action> {
-        let scheduled_at_ms = taken.timestamp_ms.saturating_add(taken.delay_ms);
-        let waited = self.context.clock.now_ms().saturating_sub(scheduled_at_ms);
+        let now_ms = self.context.clock.now_ms();
+        // Redis keeps the delay of the first start only; how long a retry was to wait is gone once it is due.
+        let first_start = taken.started_before == 0;
+        let due_ms = taken.timestamp_ms.saturating_add(facts.options.delay_ms);
+        let scheduled_at_ms = if first_start { due_ms } else { now_ms };
+        let waited = first_start.then(|| Duration::from_millis(now_ms.saturating_sub(due_ms)));
         let voice = Arc::new(Voice {
             id: taken.id.as_str().into(),
             name: taken.name.clone(),
@@ -152,7 +156,7 @@ impl Executor {
             outcome: report.outcome.label(),
             reason: reason_of(action.as_ref()),
             elapsed: report.elapsed,
-            waited: Duration::from_millis(waited),
+            waited,
             fuel: report.fuel,
             peak_memory: report.peak_memory,
         }

@@ -10,8 +10,8 @@ use gristmill_core::limits::Limits;
 use gristmill_core::retry::RetryPolicy;
 use gristmill_core::units::closest;
 use gristmill_sandbox::{Allow, Module, ModuleError, Sandbox};
-use gristmill_telemetry::event::HandlerSwapped;
 use gristmill_telemetry::Metrics;
+use gristmill_telemetry::event::HandlerSwapped;
 
 /// A job type that can run: its module and its policy.
 pub(crate) struct JobType {

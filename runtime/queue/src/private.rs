@@ -2,6 +2,7 @@
 //! goes with it.
 
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -67,6 +68,8 @@ impl PrivateRedis {
             .arg(&directory)
             .arg("--logfile")
             .arg(&log)
+            // Ctrl-C is for us; the server ends after its last client.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

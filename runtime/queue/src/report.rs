@@ -18,7 +18,8 @@ pub struct Report {
 }
 
 impl Queue {
-    /// Writes reports of several jobs in one call. Not repeated when its answer is lost: that would double lines.
+    /// Writes reports of several jobs in one call. Repeating it when its answer was lost may double lines and
+    /// progress events.
     pub async fn report(&self, reports: &[Report], now_ms: u64) -> Result<(), QueueError> {
         let mut call = REPORT.call(&self.keys, now_ms);
         for report in reports {

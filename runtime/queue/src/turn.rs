@@ -87,10 +87,10 @@ pub struct Taken {
     pub opts: String,
     /// When it was added, ms.
     pub timestamp_ms: u64,
-    /// Its latest delay, ms.
-    pub delay_ms: u64,
     /// Attempts that ended (`atm`).
     pub attempts_made: u32,
+    /// Times that it was started before (`ats`); more than `attempts_made` after deferrals and stalls.
+    pub started_before: u32,
     /// A failure that was decided while no worker held it (`defa`): fail it, do not run it.
     pub deferred_failure: Option<String>,
     /// JSON array of strings.
@@ -214,8 +214,8 @@ fn code(value: &Value) -> Code {
 /// Fields in the order in which `turn.lua` reads them.
 fn taken(value: Value, token: &Arc<str>) -> Option<Taken> {
     let Value::Array(fields) = value else { return None };
-    let [name, data, opts, timestamp, delay, _priority, made, _started, deferred, stacktrace, old_made, id] =
-        <[Value; 12]>::try_from(fields).ok()?;
+    let [name, data, opts, timestamp, made, started, deferred, stacktrace, old_made, id] =
+        <[Value; 10]>::try_from(fields).ok()?;
     let optional = |value: Value| (value != Value::Nil).then(|| text(value));
     let made = if made == Value::Nil { old_made } else { made };
     Some(Taken {
@@ -227,8 +227,8 @@ fn taken(value: Value, token: &Arc<str>) -> Option<Taken> {
         },
         opts: optional(opts).unwrap_or_default(),
         timestamp_ms: number(&timestamp),
-        delay_ms: number(&delay),
         attempts_made: u32::try_from(number(&made)).unwrap_or(u32::MAX),
+        started_before: u32::try_from(number(&started)).unwrap_or(u32::MAX),
         deferred_failure: optional(deferred),
         stacktrace: optional(stacktrace),
         token: Arc::clone(token),

@@ -22,8 +22,8 @@ pub struct AttemptEnded<'a> {
     pub reason: Option<&'a str>,
     /// Wall time in the sandbox.
     pub elapsed: Duration,
-    /// From when the job could run to its start.
-    pub waited: Duration,
+    /// From when the job could run to its first start; `None` for later starts.
+    pub waited: Option<Duration>,
     /// Fuel, where it was metered.
     pub fuel: Option<u64>,
     /// Bytes.
@@ -35,7 +35,9 @@ impl AttemptEnded<'_> {
     pub fn emit(self) {
         self.of.outcome(self.outcome).inc();
         self.of.attempt_seconds.observe(self.elapsed.as_secs_f64());
-        self.of.wait_seconds.observe(self.waited.as_secs_f64());
+        if let Some(waited) = self.waited {
+            self.of.wait_seconds.observe(waited.as_secs_f64());
+        }
         self.of.peak_memory.observe(self.peak_memory as f64);
         if let Some(fuel) = self.fuel {
             self.of.fuel.observe(fuel as f64);

@@ -7,7 +7,7 @@ use gristmill_core::metric::MAX_LABEL_VALUE;
 use gristmill_core::units::cut;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
-    TextEncoder, exponential_buckets, process_collector::ProcessCollector,
+    TextEncoder, exponential_buckets,
 };
 
 use crate::handler_metrics::HandlerMetrics;
@@ -77,7 +77,8 @@ impl Metrics {
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let families = Arc::new(Families::register(&registry)?);
-        registry.register(Box::new(ProcessCollector::for_self()))?;
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         Ok(Self { registry, families, handlers: Arc::default(), types: Arc::default() })
     }
 
@@ -180,7 +181,7 @@ impl Families {
             attempt_seconds: histogram("gristmill_attempt_seconds", "Wall time of attempts", attempt)?,
             wait_seconds: histogram(
                 "gristmill_wait_seconds",
-                "From when a job could run to its start",
+                "From when a job could run to its first start",
                 wait,
             )?,
             fuel: histogram(
@@ -242,6 +243,9 @@ mod tests {
         let page = String::from_utf8(metrics.render()).unwrap();
         let series = page.lines().filter(|l| l.starts_with("gristmill_jobs_total{")).count();
         assert_eq!(series, MAX_NAMES + 1);
-        assert!(page.contains(r#"gristmill_jobs_total{job="other",outcome="completed",queue="q"} 50"#), "{page}");
+        assert!(
+            page.contains(r#"gristmill_jobs_total{job="other",outcome="completed",queue="q"} 50"#),
+            "{page}"
+        );
     }
 }

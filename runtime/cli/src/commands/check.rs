@@ -19,8 +19,8 @@ pub(crate) fn check(global: &Global) -> Result<ExitCode, Failure> {
     let loaded = settings::read(global, false)?;
     let mut problems = config_errors(&loaded);
     // Handlers are checked as far as the configuration is understood.
-    let checked = host::sandbox(&loaded.config)
-        .and_then(|sandbox| host::handlers(&loaded.config, &sandbox).map(drop));
+    let checked =
+        host::sandbox(&loaded.config).and_then(|sandbox| host::handlers(&loaded.config, &sandbox).map(drop));
     if let Err(failure) = checked {
         problems.extend(failure.into_lines());
     }

@@ -1,6 +1,6 @@
 -- Writes what running jobs report. ARGV from 3: for each report id, log lines kept or -1, number of progress values,
 -- number of lines, then the values and the lines. Returns how many jobs were gone.
--- Running it twice repeats lines and events; the caller never repeats it.
+-- Running it twice repeats lines and events: when an answer is lost, a line twice is better than a line lost.
 local meta = read_meta(base)
 local at, gone = 3, 0
 while at <= #ARGV do

@@ -166,9 +166,10 @@ function actions.release(id, _, _, job)
   event(base, "waiting", "jobId", id, "prev", "active")
 end
 
-function actions.children(id, key, at, job)
+function actions.children(id, key)
   if call("SCARD", key .. ":dependencies") == 0 then
-    actions.release(id, key, at, job)
+    -- Nothing to wait for: again soon, but not at once, so that a handler that always waits cannot spin.
+    delay(id, key, 10)
     return
   end
   call("ZADD", base .. "waiting-children", now, id)
@@ -236,6 +237,10 @@ local function settle()
         actions[action](id, key, at, job)
       end
       codes[i] = code or 1
+      if code == -4 or code == -9 then
+        -- Still ours, so its slot is not free.
+        wanted = math.max(wanted - 1, 0)
+      end
     end
   end
   if #freed > 0 then
@@ -299,7 +304,7 @@ end
 local function start(id, jobs, strangers)
   local key = base .. id
   local job = redis.pcall(
-    "HMGET", key, "name", "data", "opts", "timestamp", "delay", "priority", "atm", "ats", "defa", "stacktrace", "attemptsMade"
+    "HMGET", key, "name", "data", "opts", "timestamp", "atm", "ats", "defa", "stacktrace", "attemptsMade"
   )
   if job.err or not job[1] then
     -- An id without a job: nothing could run it.
@@ -311,13 +316,13 @@ local function start(id, jobs, strangers)
   end
   call("SET", key .. ":lock", token, "PX", lock_ms)
   event(base, "active", "jobId", id, "prev", "waiting")
-  local starts = (tonumber(job[8] or "") or 0) + 1
+  local starts = (tonumber(job[6] or "") or 0) + 1
   if worker == "" then
     call("HSET", key, "processedOn", now, "ats", starts)
   else
     call("HSET", key, "processedOn", now, "ats", starts, "pb", worker)
   end
-  job[12] = id
+  job[10] = id
   jobs[#jobs + 1] = job
 end
 
@@ -339,7 +344,7 @@ local function take(jobs, strangers)
   if meta.max and #jobs > 0 then
     local counted = 0
     for _, job in ipairs(jobs) do
-      if not job[9] then
+      if not job[7] then
         counted = counted + 1
       end
     end
