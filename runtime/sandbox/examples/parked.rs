@@ -1,6 +1,7 @@
 //! Parks attempts in a host call and prints what they cost as one line of JSON.
 //!
-//! `cargo run --release -p gristmill-sandbox --example parked [COUNT]`, by default 10 000.
+//! `cargo run --release -p gristmill-sandbox --example parked [COUNT [HANDLER.wasm]]`, by default 10 000 of the scripted
+//! handler.
 
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
@@ -27,9 +28,10 @@ impl Host for Begun {
     fn metric(&self, _: MetricRecord) {}
 }
 
-/// KiB of a line of `/proc/self/status`.
-fn status(name: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+/// KiB of a line of `/proc/self/smaps_rollup`. `Rss` counts the pages of a handler's initial memory once for every
+/// instance that has read them, `Pss` once in all; the machine spends the latter.
+fn resident(name: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/smaps_rollup").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|line| line.trim_start_matches(':').split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
@@ -41,10 +43,11 @@ fn maps() -> usize {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let count = std::env::args().nth(1).map_or(Ok(10_000), |count| count.parse::<usize>())?;
-    let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests/scripted.wasm");
+    let scripted = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests/scripted.wasm");
+    let guest = std::env::args().nth(2).map_or_else(scripted, Into::into);
     let sandbox = Sandbox::new(Settings { slots: count, max_memory: 64 << 20, cache_dir: None })?;
     let module = sandbox.load(&guest, false)?;
-    let before = status("VmRSS");
+    let before = resident("Pss");
 
     let host = Arc::new(Begun::default());
     let time = Duration::from_secs(3_600);
@@ -79,7 +82,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let seconds = start.elapsed().as_secs_f64();
-    let (resident, parked_maps) = (status("VmRSS"), maps());
+    let (rss, pss, parked_maps) = (resident("Rss"), resident("Pss"), maps());
 
     for interrupter in &interrupters {
         interrupter.interrupt(Interrupt::Drained);
@@ -87,14 +90,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for task in tasks {
         task.await?;
     }
+    let mib = |kib: u64| kib as f64 / 1024.0;
     let line = serde_json::json!({
         "parked": count,
         "seconds": seconds,
-        "resident_mib": resident as f64 / 1024.0,
-        "resident_before_mib": before as f64 / 1024.0,
-        "kib_each": (resident.saturating_sub(before)) as f64 / count as f64,
+        "rss_mib": mib(rss),
+        "pss_mib": mib(pss),
+        "pss_before_mib": mib(before),
+        "pss_kib_each": pss.saturating_sub(before) as f64 / count as f64,
         "memory_maps": parked_maps,
-        "resident_after_mib": status("VmRSS") as f64 / 1024.0,
+        "rss_after_mib": mib(resident("Rss")),
     });
     println!("{line}");
     Ok(())

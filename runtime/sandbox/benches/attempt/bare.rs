@@ -14,12 +14,12 @@ mod bindings {
     });
 }
 
-pub struct Bare {
+pub(crate) struct Bare {
     pre: bindings::WorkerPre<()>,
 }
 
 impl Bare {
-    pub fn new(guest: &Path) -> Self {
+    pub(crate) fn new(guest: &Path) -> Self {
         let mut pool = PoolingAllocationConfig::new();
         pool.total_component_instances(100)
             .total_memories(100)
@@ -38,7 +38,7 @@ impl Bare {
         Self { pre: bindings::WorkerPre::new(pre).expect("the guest is a handler") }
     }
 
-    pub async fn run(&self, job: Job) -> Option<Vec<u8>> {
+    pub(crate) async fn run(&self, job: Job) -> Option<Vec<u8>> {
         let mut store = Store::new(self.pre.engine(), ());
         let worker = self.pre.instantiate_async(&mut store).await.expect("an instance");
         let job = bindings::exports::gristmill::job::handler::Job {

@@ -4,7 +4,7 @@ use criterion::Throughput;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
-pub struct ThreadCpu;
+pub(crate) struct ThreadCpu;
 
 /// CPU time of this thread so far, in ns.
 fn now() -> u64 {

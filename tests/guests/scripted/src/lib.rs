@@ -84,7 +84,7 @@ fn fail(step: Step) -> JobError {
 
 fn metric(step: &Step) -> Result<(), JobError> {
     let labels: Vec<_> = step.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let value = step.value()?.get().parse::<f64>()?;
+    let value: f64 = serde_json::from_str(step.value()?.get())?;
     match step.kind.metric()? {
         #[expect(
             clippy::cast_possible_truncation,
