@@ -5,8 +5,6 @@
 //! the sandbox, from `run` to report: `open` with limits that no attempt meets, `limited` with the defaults of a job
 //! type, `metered` with fuel as well.
 
-#![expect(missing_docs, reason = "a benchmark")]
-
 #[path = "attempt/bare.rs"]
 mod bare;
 #[path = "attempt/cpu.rs"]

@@ -235,7 +235,8 @@ fn uncompiled(name: &str, error: &wasmtime::Error) -> ModuleError {
     let (name, detail) = (name.to_owned(), format!("{error:#}"));
     // The pool's ceilings are checked while compiling; its messages all say so in these words.
     if ["exceeds the limit", "exceeds the configured maximum"].iter().any(|words| detail.contains(words)) {
-        return ModuleError::TooLarge { name, detail };
+        let hint = if detail.contains("minimum byte size") { "; raise `memory` of its job type" } else { "" };
+        return ModuleError::TooLarge { name, detail: detail + hint };
     }
     ModuleError::Invalid { name, detail }
 }

@@ -76,7 +76,7 @@ fn conformance() -> Result<()> {
         .collect();
     files.sort();
     let mut node = command("node");
-    node.args(["--test", "--test-reporter=spec"]).args(&files).current_dir(folder);
+    node.args(["--test", "--test-concurrency=3", "--test-reporter=spec"]).args(&files).current_dir(folder);
     node.env("GRISTMILL_BIN", binary).env("GRISTMILL_GUESTS", guests::folder());
     run(&mut node)
 }

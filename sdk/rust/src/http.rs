@@ -175,7 +175,7 @@ impl Request {
 
     /// Sends the request and reads the response. A status of 400 and more is a response, not an error.
     pub fn send(self) -> Result<Response, HttpError> {
-        host::send(self)
+        host::send(&self)
     }
 
     pub(crate) fn url(&self) -> Result<Url, HttpError> {

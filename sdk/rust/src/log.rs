@@ -42,7 +42,7 @@ pub fn enabled(level: Level) -> bool {
 /// Writes a message with fields.
 pub fn write(level: Level, message: impl Display, fields: &[(&str, &dyn Display)]) {
     let fields: Vec<_> = fields.iter().map(|(name, value)| ((*name).to_owned(), value.to_string())).collect();
-    host::log_write(level, message.to_string(), fields);
+    host::log_write(level, &message.to_string(), &fields);
 }
 
 /// Writes a message at info level; [`crate::info!`] also takes fields.

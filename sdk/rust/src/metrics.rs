@@ -16,15 +16,15 @@ fn labels(labels: &[(&str, &str)]) -> Vec<(String, String)> {
 
 /// Adds to a counter.
 pub fn counter(name: &str, value: u64, with: &[(&str, &str)]) {
-    host::counter_add(name, value, labels(with));
+    host::counter_add(name, value, &labels(with));
 }
 
 /// Sets a gauge.
 pub fn gauge(name: &str, value: f64, with: &[(&str, &str)]) {
-    host::gauge_set(name, value, labels(with));
+    host::gauge_set(name, value, &labels(with));
 }
 
 /// Observes one value of a distribution.
 pub fn histogram(name: &str, value: f64, with: &[(&str, &str)]) {
-    host::histogram_record(name, value, labels(with));
+    host::histogram_record(name, value, &labels(with));
 }

@@ -24,8 +24,8 @@ pub fn report(done: u64, total: impl Into<Option<u64>>) {
 }
 
 /// Like [`report`], with a text for people; BullMQ's progress becomes an object of `done`, `total` and `message`.
-pub fn report_with(done: u64, total: impl Into<Option<u64>>, message: impl Into<String>) {
-    host::progress_report(done, total.into(), Some(message.into()));
+pub fn report_with(done: u64, total: impl Into<Option<u64>>, message: &str) {
+    host::progress_report(done, total.into(), Some(message));
 }
 
 /// Sets BullMQ's progress to any value.

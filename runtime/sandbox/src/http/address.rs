@@ -39,6 +39,7 @@ fn unwrapped(address: IpAddr) -> IpAddr {
     }
 }
 
+#[expect(clippy::unnested_or_patterns, reason = "one pattern for each network")]
 fn is_public_v4(address: Ipv4Addr) -> bool {
     !matches!(
         address.octets(),

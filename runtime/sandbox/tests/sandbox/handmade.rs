@@ -36,7 +36,7 @@ pub(crate) fn of_edited_contract(edit: impl Fn(&str, String) -> String, module: 
     for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        if name.ends_with(".wit") {
+        if path.extension().is_some_and(|extension| extension == "wit") {
             let text = std::fs::read_to_string(&path).unwrap();
             std::fs::write(dir.path().join(&name), edit(&name, text)).unwrap();
         }

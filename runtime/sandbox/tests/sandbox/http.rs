@@ -46,7 +46,7 @@ fn server(answers: bool) -> Server {
 
 fn read_request(stream: &mut impl Read) -> String {
     let mut bytes = Vec::new();
-    let mut buffer = [0; 64 << 10];
+    let mut buffer = vec![0; 64 << 10];
     loop {
         let read = stream.read(&mut buffer).unwrap();
         bytes.extend_from_slice(&buffer[..read]);

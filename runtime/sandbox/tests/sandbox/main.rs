@@ -11,4 +11,5 @@ mod limits;
 mod loading;
 mod outcomes;
 mod output;
+mod reach;
 mod support;

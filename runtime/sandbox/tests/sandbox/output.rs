@@ -54,18 +54,6 @@ async fn a_long_line_is_cut() {
 }
 
 #[tokio::test]
-async fn a_last_line_without_line_break_is_kept() {
-    // Panics flush nothing: what the runtime has written is all there is.
-    let trial = script(json!([{"op": "print", "line": "before"}, {"op": "panic", "message": "no break"}]));
-    trial.run().await;
-    let lines = trial.host.lines();
-    assert!(
-        lines.first().is_some_and(|line| line == "before") && lines.iter().any(|line| line == "no break"),
-        "{lines:?}"
-    );
-}
-
-#[tokio::test]
 async fn progress_of_any_json() {
     let trial =
         script(json!([{"op": "progress", "value": 42}, {"op": "progress", "value": {"page": [1, 2]}}]));

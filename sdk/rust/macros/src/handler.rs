@@ -137,14 +137,14 @@ fn export(function: &ItemFn) -> TokenStream {
 mod tests {
     use super::*;
 
-    fn expanded(item: TokenStream) -> String {
-        expand(&TokenStream::new(), &item).to_string()
+    fn expanded(item: &TokenStream) -> String {
+        expand(&TokenStream::new(), item).to_string()
     }
 
     #[test]
     fn keeps_the_function_and_exports_it() {
         let text =
-            expanded(quote! { fn resize(job: Job, image: Image) -> Result<Image, JobError> { todo!() } });
+            expanded(&quote! { fn resize(job: Job, image: Image) -> Result<Image, JobError> { todo!() } });
         assert!(text.contains("fn resize (job : Job , image : Image)"), "{text}");
         assert!(text.contains("export !"), "{text}");
         assert!(!text.contains("compile_error"), "{text}");
@@ -167,7 +167,7 @@ mod tests {
             (quote! { struct S; }, "goes on a function"),
         ];
         for (item, message) in cases {
-            let text = expanded(item);
+            let text = expanded(&item);
             assert!(text.contains("compile_error") && text.contains(message), "{message}: {text}");
         }
         let text = expand(&quote! { retries = 3 }, &quote! { fn f(j: Job, d: T) -> Result<R, JobError> {} })

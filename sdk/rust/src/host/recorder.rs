@@ -65,11 +65,13 @@ pub(crate) fn log_enabled(_: Level) -> bool {
     true
 }
 
-pub(crate) fn log_write(level: Level, message: String, fields: Vec<(String, String)>) {
-    with(|recorder| recorder.records.logs.push(Line { level, message, fields }));
+pub(crate) fn log_write(level: Level, message: &str, fields: &[(String, String)]) {
+    with(|recorder| {
+        recorder.records.logs.push(Line { level, message: message.to_owned(), fields: fields.to_vec() });
+    });
 }
 
-pub(crate) fn progress_report(done: u64, total: Option<u64>, message: Option<String>) {
+pub(crate) fn progress_report(done: u64, total: Option<u64>, message: Option<&str>) {
     let value = match (total, message) {
         (Some(0), None) => Value::from(100),
         (Some(total), None) => Value::from((u128::from(done) * 100 / u128::from(total)).min(100) as u64),
@@ -88,26 +90,28 @@ pub(crate) fn progress_set(json: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
-pub(crate) fn counter_add(name: &str, value: u64, labels: Vec<(String, String)>) {
+pub(crate) fn counter_add(name: &str, value: u64, labels: &[(String, String)]) {
     record(MetricKind::Counter, name, value as f64, labels);
 }
 
-pub(crate) fn gauge_set(name: &str, value: f64, labels: Vec<(String, String)>) {
+pub(crate) fn gauge_set(name: &str, value: f64, labels: &[(String, String)]) {
     record(MetricKind::Gauge, name, value, labels);
 }
 
-pub(crate) fn histogram_record(name: &str, value: f64, labels: Vec<(String, String)>) {
+pub(crate) fn histogram_record(name: &str, value: f64, labels: &[(String, String)]) {
     record(MetricKind::Histogram, name, value, labels);
 }
 
-fn record(kind: MetricKind, name: &str, value: f64, labels: Vec<(String, String)>) {
-    with(|recorder| recorder.records.metrics.push(Metric { kind, name: name.to_owned(), value, labels }));
+fn record(kind: MetricKind, name: &str, value: f64, labels: &[(String, String)]) {
+    with(|recorder| {
+        recorder.records.metrics.push(Metric { kind, name: name.to_owned(), value, labels: labels.to_vec() });
+    });
 }
 
-pub(crate) fn send(request: Request) -> Result<Response, HttpError> {
+pub(crate) fn send(request: &Request) -> Result<Response, HttpError> {
     let host = request.url()?.authority;
     with(|recorder| {
-        recorder.records.requests.push(request);
+        recorder.records.requests.push(request.clone());
         let nobody = || {
             Err(HttpError::Failed {
                 host,

@@ -24,26 +24,26 @@ pub(crate) fn log_enabled(wanted: Level) -> bool {
     log::enabled(level(wanted))
 }
 
-pub(crate) fn log_write(at: Level, message: String, fields: Vec<(String, String)>) {
-    log::write(level(at), &message, &fields);
+pub(crate) fn log_write(at: Level, message: &str, fields: &[(String, String)]) {
+    log::write(level(at), message, fields);
 }
 
-pub(crate) fn progress_report(done: u64, total: Option<u64>, message: Option<String>) {
-    progress::report(done, total, message.as_deref());
+pub(crate) fn progress_report(done: u64, total: Option<u64>, message: Option<&str>) {
+    progress::report(done, total, message);
 }
 
 pub(crate) fn progress_set(json: &[u8]) -> Result<(), String> {
     progress::set(json)
 }
 
-pub(crate) fn counter_add(name: &str, value: u64, labels: Vec<(String, String)>) {
-    metrics::counter_add(name, value, &labels);
+pub(crate) fn counter_add(name: &str, value: u64, labels: &[(String, String)]) {
+    metrics::counter_add(name, value, labels);
 }
 
-pub(crate) fn gauge_set(name: &str, value: f64, labels: Vec<(String, String)>) {
-    metrics::gauge_set(name, value, &labels);
+pub(crate) fn gauge_set(name: &str, value: f64, labels: &[(String, String)]) {
+    metrics::gauge_set(name, value, labels);
 }
 
-pub(crate) fn histogram_record(name: &str, value: f64, labels: Vec<(String, String)>) {
-    metrics::histogram_record(name, value, &labels);
+pub(crate) fn histogram_record(name: &str, value: f64, labels: &[(String, String)]) {
+    metrics::histogram_record(name, value, labels);
 }

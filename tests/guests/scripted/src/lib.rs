@@ -1,8 +1,8 @@
 //! A handler that does what its job's data says, so that any client can drive every behaviour of the runtime.
 //!
 //! The data is `{"steps": [STEP, …]}`; design.md §5.6 lists the steps. They run in order. `return` and `echo` end the
-//! script with a value; `http` adds to a list. What is returned is that value, the list, or, with both, an array of the
-//! value (its elements, if it is an array) and the list; without either it is `null`.
+//! script with a value; `http` adds to a list. What is returned is that value, or the list, or, with both, an array of
+//! the value (its elements, if it is an array) and the list; without either it is `null`.
 
 mod harm;
 mod script;
@@ -28,7 +28,7 @@ fn run(job: Job, script: Script) -> Result<Option<Json>, JobError> {
 
 /// Runs steps until one ends the script; `None` if none does.
 fn steps(job: &Job, steps: Vec<Step>, added: &mut Vec<Json>) -> Result<Option<Json>, JobError> {
-    for step in steps {
+    for mut step in steps {
         match step.op {
             Op::Return => return Ok(Some(step.value()?)),
             Op::Echo => return Ok(Some(echo(job)?)),
@@ -46,7 +46,7 @@ fn steps(job: &Job, steps: Vec<Step>, added: &mut Vec<Json>) -> Result<Option<Js
 }
 
 /// What neither ends the script with a value nor adds to what it returns.
-fn act(step: Step) -> Result<(), JobError> {
+fn act(mut step: Step) -> Result<(), JobError> {
     let millis = Duration::from_millis(step.ms);
     match step.op {
         Op::Fail => return Err(fail(step)),
@@ -64,7 +64,7 @@ fn act(step: Step) -> Result<(), JobError> {
         Op::Log => log::write(step.level.map_or(Level::Info, Level::from), step.line, &[]),
         #[expect(clippy::print_stdout, reason = "that is the step")]
         Op::Print => println!("{}", step.line),
-        Op::Metric => metric(&step)?,
+        Op::Metric => metric(&mut step)?,
         Op::Enqueue | Op::WaitChildren | Op::Children | Op::Acquire | Op::StateSet | Op::StateGet => {
             let message =
                 format!("the step `{}` is not served by this version of the contract", step.op.name());
@@ -82,9 +82,9 @@ fn fail(step: Step) -> JobError {
     }
 }
 
-fn metric(step: &Step) -> Result<(), JobError> {
-    let labels: Vec<_> = step.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+fn metric(step: &mut Step) -> Result<(), JobError> {
     let value: f64 = serde_json::from_str(step.value()?.get())?;
+    let labels: Vec<_> = step.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     match step.kind.metric()? {
         #[expect(
             clippy::cast_possible_truncation,

@@ -50,10 +50,10 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    /// The step's JSON value; one that is absent is `null`.
-    pub(crate) fn value(&self) -> Result<Box<RawValue>, JobError> {
-        match &self.value {
-            Some(value) => Ok(value.clone()),
+    /// Takes the step's JSON value; one that is absent is `null`.
+    pub(crate) fn value(&mut self) -> Result<Box<RawValue>, JobError> {
+        match self.value.take() {
+            Some(value) => Ok(value),
             None => Ok(RawValue::from_string("null".to_owned())?),
         }
     }

@@ -11,14 +11,19 @@ use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 
 use crate::http::{HttpError, Request, Response, Url};
 
+// Few different host functions, each at its simplest: every function that a handler imports costs each of its
+// instances some time, whether it is called or not.
+
+/// Bytes that one blocking write takes at most.
+const WRITE: usize = 4 << 10;
 /// Bytes to ask for in one read.
 const READ: u64 = 64 << 10;
 
-pub(crate) fn send(request: Request) -> Result<Response, HttpError> {
+pub(crate) fn send(request: &Request) -> Result<Response, HttpError> {
     let url = request.url()?;
-    let (outgoing, body) = outgoing(&request, &url)?;
-    let options = options(request.timeout)?;
-    let pending = outgoing_handler::handle(outgoing, Some(options)).map_err(|code| failed(&url, &code))?;
+    let (outgoing, body) = outgoing(request, &url)?;
+    let options = request.timeout.map(options).transpose()?;
+    let pending = outgoing_handler::handle(outgoing, options).map_err(|code| failed(&url, &code))?;
     if !request.body.is_empty() {
         let stream = body.write().map_err(|()| broken("the request has no body"))?;
         write(&stream, &request.body);
@@ -35,15 +40,13 @@ pub(crate) fn send(request: Request) -> Result<Response, HttpError> {
 }
 
 fn outgoing(request: &Request, url: &Url) -> Result<(OutgoingRequest, OutgoingBody), HttpError> {
-    let headers: Vec<_> = request.headers.iter().map(|(n, v)| (n.clone(), v.clone().into_bytes())).collect();
+    let given = request.headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("content-length"));
+    let mut headers: Vec<_> = given.map(|(name, value)| (name.clone(), value.clone().into_bytes())).collect();
+    if !request.body.is_empty() {
+        headers.push(("content-length".to_owned(), request.body.len().to_string().into_bytes()));
+    }
     let headers =
         Fields::from_list(&headers).map_err(|error| HttpError::Header { reason: error.to_string() })?;
-    if !request.body.is_empty() && !headers.has("content-length") {
-        let length = request.body.len().to_string().into_bytes();
-        headers
-            .set("content-length", &[length])
-            .map_err(|error| HttpError::Header { reason: error.to_string() })?;
-    }
     let outgoing = OutgoingRequest::new(headers);
     let refused = |()| HttpError::Url { url: url.text.clone(), reason: "the host does not take it" };
     outgoing.set_method(&method(&request.method)).map_err(refused)?;
@@ -67,38 +70,23 @@ fn method(name: &str) -> Method {
     }
 }
 
-fn options(timeout: Option<Duration>) -> Result<RequestOptions, HttpError> {
+fn options(timeout: Duration) -> Result<RequestOptions, HttpError> {
     let options = RequestOptions::new();
-    if let Some(timeout) = timeout {
-        let nanos = Some(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
-        let refused = |()| broken("the host takes no timeouts");
-        options.set_connect_timeout(nanos).map_err(refused)?;
-        options.set_first_byte_timeout(nanos).map_err(refused)?;
-        options.set_between_bytes_timeout(nanos).map_err(refused)?;
-    }
+    let nanos = Some(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX));
+    let refused = |()| broken("the host takes no timeouts");
+    options.set_connect_timeout(nanos).map_err(refused)?;
+    options.set_first_byte_timeout(nanos).map_err(refused)?;
+    options.set_between_bytes_timeout(nanos).map_err(refused)?;
     Ok(options)
 }
 
 /// Writes as much as the other side takes.
-fn write(stream: &OutputStream, mut bytes: &[u8]) {
-    let ready = stream.subscribe();
-    while !bytes.is_empty() {
-        let Ok(permit) = stream.check_write() else {
-            return;
-        };
-        if permit == 0 {
-            ready.block();
-            continue;
-        }
-        let permit = usize::try_from(permit).unwrap_or(usize::MAX).min(bytes.len());
-        let (now, later) = bytes.split_at(permit);
-        if stream.write(now).is_err() {
+fn write(stream: &OutputStream, bytes: &[u8]) {
+    for chunk in bytes.chunks(WRITE) {
+        if stream.blocking_write_and_flush(chunk).is_err() {
             return;
         }
-        bytes = later;
     }
-    let _ = stream.flush();
-    ready.block();
 }
 
 fn read(response: &IncomingResponse, max: usize, url: &Url) -> Result<Response, HttpError> {
