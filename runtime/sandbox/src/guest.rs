@@ -13,7 +13,7 @@ use crate::http::Outgoing;
 use crate::log::LogSink;
 use crate::log::stdio::Stdio;
 use crate::memory::MemoryGauge;
-use crate::{Allow, Host, Interrupter, Level};
+use crate::{Allow, Host, Interrupter, Level, Module};
 
 /// Entries of the table of host resources; a stream, a pollable, a header list is one each.
 const MAX_RESOURCES: usize = 1_024;
@@ -26,6 +26,8 @@ const FAR: Duration = Duration::from_hours(24 * 365 * 10);
 
 /// What the host functions of one attempt work on.
 pub(crate) struct Guest {
+    /// What it is an instance of.
+    pub module: Module,
     pub(crate) memory: MemoryGauge,
     pub(crate) log: Arc<LogSink>,
     pub(crate) host: Arc<dyn Host>,
@@ -99,6 +101,7 @@ impl Budget {
 
 impl Guest {
     pub(crate) fn new(
+        module: Module,
         limits: Arc<Limits>,
         allow: Arc<Allow>,
         host: Arc<dyn Host>,
@@ -108,6 +111,7 @@ impl Guest {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
         Self {
+            module,
             memory: MemoryGauge::new(limits.memory),
             log: Arc::new(LogSink::new(Arc::clone(&host), limits.log_lines, limits.log_line_bytes)),
             host,

@@ -16,7 +16,7 @@ use clap::Args;
 use gristmill_queue::PrivateRedis;
 
 use crate::guests;
-use crate::steps::{build_host, command, need_node, need_redis, run, say, target};
+use crate::steps::{command, need_node, need_redis, run, say, target};
 use contender::{Contender, Kind};
 use drain::Drained;
 
@@ -65,10 +65,12 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
     need_redis()?;
     need_node()?;
     guests::build()?;
-    let gristmill = build_host(true)?;
-    say("building the contender bullmq-official (release)");
-    run(command("cargo").args(["build", "--release", "--package", "bench-official"]))?;
-    let programs = contender::Programs { gristmill, official: target().join("release/bench-official") };
+    say("building gristmill and the contender bullmq-official (release)");
+    // Together: built one by one, they would share fewer compiled crates.
+    run(command("cargo").args(["build", "--release", "--package", "gristmill", "--package", "bench-official"]))?;
+    let release = target().join("release");
+    let programs =
+        contender::Programs { gristmill: release.join("gristmill"), official: release.join("bench-official") };
 
     let chosen: Vec<Contender> = contenders()
         .into_iter()

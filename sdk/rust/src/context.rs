@@ -14,7 +14,7 @@ pub fn enqueued_at() -> SystemTime {
     time(host::enqueued_at())
 }
 
-/// When the job was due: [`enqueued_at`] plus its delay.
+/// When the job was due: [`enqueued_at`] plus its delay. For a later start (a retry, a deferral), when that began.
 #[must_use]
 pub fn scheduled_at() -> SystemTime {
     time(host::scheduled_at())
@@ -62,4 +62,10 @@ pub fn traceparent() -> Option<String> {
 #[must_use]
 pub fn tracestate() -> Option<String> {
     host::tracestate()
+}
+
+/// Digest of the component that runs, `sha256:` and 64 hexadecimal digits: which version serves this attempt.
+#[must_use]
+pub fn digest() -> String {
+    host::digest()
 }

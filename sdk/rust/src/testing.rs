@@ -94,6 +94,8 @@ pub struct Context {
     pub traceparent: Option<String>,
     /// W3C trace state.
     pub tracestate: Option<String>,
+    /// Digest of the component.
+    pub digest: String,
 }
 
 /// A first attempt of three, of job `1` named `test` in queue `test`, with this data. Its fields can be changed.

@@ -43,6 +43,10 @@ impl Host for Guest {
         Ok(None)
     }
 
+    fn digest(&mut self) -> wasmtime::Result<String> {
+        Ok(self.module.digest().to_owned())
+    }
+
     fn tracestate(&mut self) -> wasmtime::Result<Option<String>> {
         Ok(None)
     }

@@ -57,6 +57,10 @@ pub(crate) fn traceparent() -> Option<String> {
     with(|recorder| recorder.context.traceparent.clone())
 }
 
+pub(crate) fn digest() -> String {
+    with(|recorder| recorder.context.digest.clone())
+}
+
 pub(crate) fn tracestate() -> Option<String> {
     with(|recorder| recorder.context.tracestate.clone())
 }

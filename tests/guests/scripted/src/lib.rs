@@ -117,9 +117,12 @@ fn echo(job: &Job) -> Result<Json, JobError> {
         queue: &'a str,
         attempt: u32,
         data: &'a RawValue,
+        digest: String,
     }
     let Job { id, name, queue, attempt, .. } = job;
-    Ok(to_raw_value(&Echo { id, name, queue, attempt: *attempt, data: serde_json::from_slice(&job.data)? })?)
+    let data = serde_json::from_slice(&job.data)?;
+    let digest = gristmill::context::digest();
+    Ok(to_raw_value(&Echo { id, name, queue, attempt: *attempt, data, digest })?)
 }
 
 fn returned(value: Option<Json>, added: Vec<Json>) -> Result<Option<Json>, JobError> {
