@@ -67,10 +67,19 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
     guests::build()?;
     say("building gristmill and the contender bullmq-official (release)");
     // Together: built one by one, they would share fewer compiled crates.
-    run(command("cargo").args(["build", "--release", "--package", "gristmill", "--package", "bench-official"]))?;
+    run(command("cargo").args([
+        "build",
+        "--release",
+        "--package",
+        "gristmill",
+        "--package",
+        "bench-official",
+    ]))?;
     let release = target().join("release");
-    let programs =
-        contender::Programs { gristmill: release.join("gristmill"), official: release.join("bench-official") };
+    let programs = contender::Programs {
+        gristmill: release.join("gristmill"),
+        official: release.join("bench-official"),
+    };
 
     let chosen: Vec<Contender> = contenders()
         .into_iter()

@@ -6,6 +6,8 @@ mod guests;
 mod steps;
 mod test;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 /// The project's chores.
@@ -28,11 +30,19 @@ enum Chore {
     Guests,
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().chore {
+fn main() -> ExitCode {
+    let done = match Arguments::parse().chore {
         Chore::Demo(arguments) => demo::demo(&arguments),
         Chore::Test(arguments) => test::test(&arguments),
         Chore::Bench(arguments) => bench::bench(&arguments),
         Chore::Guests => guests::build(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The causes are for people; a backtrace of this program is not.
+            steps::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 /// The workspace's folder.
 pub(crate) fn root() -> PathBuf {
     // `runtime/xtask` of the checkout that this was built from.
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").components().collect()
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap_or(Path::new(".")).to_owned()
 }
 
 /// Where cargo builds, which continuous integration puts outside the clone.
@@ -126,4 +126,18 @@ pub(crate) fn build_host(release: bool) -> Result<PathBuf> {
     }
     run(&mut cargo)?;
     Ok(target().join(if release { "release/gristmill" } else { "debug/gristmill" }))
+}
+
+/// One plain HTTP request; the page's first line says 200 when the worker is ready.
+pub(crate) fn is_ready(address: std::net::SocketAddr) -> bool {
+    use std::io::{Read, Write};
+    let ask = || -> std::io::Result<String> {
+        let mut stream = std::net::TcpStream::connect(address)?;
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(2)))?;
+        write!(stream, "GET /healthz/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }

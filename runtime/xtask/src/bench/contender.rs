@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::guests;
-use crate::steps::root;
+use crate::steps::{is_ready, root};
 
 /// Who runs the jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,18 +161,4 @@ fn gristmill(binary: &Path, port: u16, queue: &str, concurrency: usize) -> Resul
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     bail!("gristmill did not become ready")
-}
-
-/// One plain HTTP request; the page's first line says 200 when the worker is ready.
-fn is_ready(address: std::net::SocketAddr) -> bool {
-    use std::io::{Read, Write};
-    let ask = || -> std::io::Result<String> {
-        let mut stream = std::net::TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(std::time::Duration::from_secs(2)))?;
-        write!(stream, "GET /healthz/ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    ask().is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
 }

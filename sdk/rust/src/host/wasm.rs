@@ -6,7 +6,8 @@ use super::bindings::gristmill::job::{context, log, metrics, progress};
 use crate::log::Level;
 
 pub(crate) use context::{
-    cancelled, deadline, digest, enqueued_at, header, headers, remaining, scheduled_at, traceparent, tracestate,
+    cancelled, deadline, digest, enqueued_at, header, headers, remaining, scheduled_at, traceparent,
+    tracestate,
 };
 pub(crate) use http::send;
 
