@@ -15,7 +15,7 @@ pub(crate) fn json<T: Serialize>(value: &T) -> Result<(), Failure> {
 /// A table with a head.
 pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(head);
     for row in rows {
         table.add_row(row);

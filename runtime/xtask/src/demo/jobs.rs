@@ -62,7 +62,7 @@ pub(crate) fn batches(sink_port: u16) -> Result<Vec<Batch>> {
     Ok(vec![
         hostile("loops-for-ever", 2, &json!([{ "op": "loop" }]), "timeout: "),
         hostile("sleeps-too-long", 2, &json!([{ "op": "sleep", "ms": 600_000 }]), "timeout: "),
-        hostile("eats-memory", 4, &json!([{ "op": "leak", "mib": 4_096 }]), "memory: "),
+        hostile("eats-memory", 4, &json!([{ "op": "leak", "mib": 512 }]), "memory: "),
         hostile("traps", 4, &json!([{ "op": "trap" }]), "trap: "),
         batch("thumbnails", "thumbnail", 40, |n| with(&picture, "width", json!(60 + 4 * n))),
         batch("tax-documents", "invoice", 60, |n| {

@@ -21,7 +21,7 @@ pub(crate) async fn report(
     out: &Path,
 ) -> Result<bool> {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::ASCII_MARKDOWN);
     table.set_header(["queue", "job", "jobs", "completed", "failed", "reason", "as expected"]);
     let mut all_fit = true;
     for (batch, ids) in batches.iter().zip(added) {
