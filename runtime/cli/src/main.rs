@@ -35,11 +35,11 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     host::log_to_stderr();
     match command {
         Command::Run(run) => commands::run::run(run, &global),
-        Command::Dev(dev) => commands::dev::dev(dev, &global),
+        Command::Dev(dev) => commands::dev::dev(&dev, &global),
         Command::Worker => commands::worker::worker(&global),
         Command::Check => commands::check::check(&global),
         Command::Job(job) => commands::job::job(job, &global),
-        Command::Queue(queue) => commands::queue::queue(queue, &global),
+        Command::Queue(queue) => commands::queue::queue(&queue, &global),
     }
 }
 

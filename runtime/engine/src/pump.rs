@@ -203,7 +203,7 @@ impl Pump {
         for ((settlement, at), code) in settlements.into_iter().zip(&turn.codes) {
             match code {
                 Code::ChildrenPending | Code::ChildrenFailed => {
-                    state.ready.push((unfinishable(settlement, *code), at))
+                    state.ready.push((unfinishable(settlement, *code), at));
                 }
                 Code::Done | Code::NotOurs | Code::NotAJob => {
                     settled += 1;

@@ -105,7 +105,7 @@ impl Family {
             (Vector::Counter(vector), MetricKind::Counter) => vector.with_label_values(labels).inc_by(value),
             (Vector::Gauge(vector), MetricKind::Gauge) => vector.with_label_values(labels).set(value),
             (Vector::Histogram(vector), MetricKind::Histogram) => {
-                vector.with_label_values(labels).observe(value)
+                vector.with_label_values(labels).observe(value);
             }
             _ => return Err(MetricRefusal::Conflict),
         }

@@ -18,9 +18,12 @@ pub struct Metrics {
     registry: Registry,
     pub(crate) families: Arc<Families>,
     handlers: Arc<HandlerMetrics>,
-    /// By queue and job name.
-    types: Arc<Mutex<HashMap<String, HashMap<String, Arc<TypeMetrics>>>>>,
+    /// By queue.
+    types: Arc<Mutex<HashMap<String, ByName>>>,
 }
+
+/// One queue's job types by job name.
+type ByName = HashMap<String, Arc<TypeMetrics>>;
 
 /// Job names of one queue that have series of their own.
 const MAX_NAMES: usize = 200;

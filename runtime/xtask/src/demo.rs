@@ -106,7 +106,7 @@ async fn follow(connection: &Connection, batches: &[Batch]) -> Result<()> {
             told = ended / 100;
             say(&format!("{ended} of {total} jobs have ended"));
         }
-        if ended as usize >= total {
+        if ended >= total as u64 {
             bar.finish_and_clear();
             return Ok(());
         }

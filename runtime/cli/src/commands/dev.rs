@@ -20,8 +20,8 @@ use crate::{host, settings};
 /// A build writes a file in several steps; this long without a further one, it is taken as done.
 const SETTLED: Duration = Duration::from_millis(80);
 
-pub(crate) fn dev(arguments: DevArguments, global: &Global) -> Result<ExitCode, Failure> {
-    let text = configuration(&arguments)?;
+pub(crate) fn dev(arguments: &DevArguments, global: &Global) -> Result<ExitCode, Failure> {
+    let text = configuration(arguments)?;
     let file = arguments.directory.join("gristmill.toml");
     host::host_runtime()?.block_on(async {
         let own = global.redis.is_none() && std::env::var_os("REDIS_URL").is_none();
@@ -97,14 +97,14 @@ fn usage(config: &Config) -> String {
 /// Reloads a handler when its file changes, for as long as the answer lives.
 fn watch(host: &Host) -> Result<impl Sized + use<>, Failure> {
     let (handlers, metrics) = (Arc::clone(&host.handlers), host.metrics.clone());
-    let (changed, mut changes) = mpsc::unbounded_channel::<PathBuf>();
+    let (sender, mut changes) = mpsc::unbounded_channel::<PathBuf>();
     let tell = move |result: DebounceEventResult| {
         let events = result.unwrap_or_default();
         let written =
             events.into_iter().filter(|e| matches!(e.kind, EventKind::Create(_) | EventKind::Modify(_)));
         for path in written.flat_map(|e| e.event.paths) {
             // The worker has ended when nobody listens.
-            let _ = changed.send(path);
+            let _ = sender.send(path);
         }
     };
     let mut watcher = new_debouncer(SETTLED, None, tell).map_err(Failure::new)?;

@@ -17,7 +17,7 @@ struct Row {
     counts: BTreeMap<&'static str, u64>,
 }
 
-pub(crate) fn queue(command: QueueCommand, global: &Global) -> Result<ExitCode, Failure> {
+pub(crate) fn queue(command: &QueueCommand, global: &Global) -> Result<ExitCode, Failure> {
     let QueueCommand::List = command;
     let config = settings::accept(settings::read(global, true)?)?;
     let rows = host::host_runtime()?.block_on(async {
@@ -56,10 +56,10 @@ pub(crate) fn queue(command: QueueCommand, global: &Global) -> Result<ExitCode, 
             let mut cells = [const { String::new() }; 9];
             cells[0].clone_from(&row.queue);
             for (cell, state) in cells[1..8].iter_mut().zip(shown) {
-                *cell = row.counts[state].to_string();
+                cell.push_str(&row.counts[state].to_string());
             }
             if row.paused {
-                cells[8] = "paused".to_owned();
+                cells[8].push_str("paused");
             }
             cells
         }),

@@ -1,5 +1,7 @@
 //! The scripts against a real `redis-server` that each test starts for itself.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
+
 mod flows;
 mod limits;
 mod locks;

@@ -93,8 +93,8 @@ async fn retries_go_to_the_back_or_to_delayed_and_count_an_attempt() {
     assert_eq!(bench.redis::<Vec<String>>("LRANGE bull:q:wait 0 -1").await, ["1", "3"]);
     let hash: Vec<String> = bench.redis("HMGET bull:q:2 atm delay failedReason").await;
     assert_eq!(hash, ["1", "500", "again"]);
-    let score: f64 = bench.redis("ZSCORE bull:q:delayed 2").await;
-    assert_eq!(score, (NOW + 500) as f64 * 4096.0);
+    let score: u64 = bench.redis("ZSCORE bull:q:delayed 2").await;
+    assert_eq!(score, (NOW + 500) * 4096);
     assert!(bench.events().await.contains(&format!("delayed 2 {}", NOW + 500)));
     let again = bench.turn(&[], 5, NOW + 500).await;
     assert_eq!(ids(&again), ["3", "1", "2"]);
