@@ -196,3 +196,60 @@ fn note_delay(voice: &Voice, outcome: &Outcome) {
         voice.note(format!("{what}: {why}"));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use gristmill_core::clock::Clock;
+    use gristmill_core::config::{Input, load};
+    use gristmill_sandbox::{Sandbox, Settings};
+    use gristmill_telemetry::Metrics;
+
+    use super::*;
+
+    fn taken() -> Taken {
+        Taken {
+            id: "1".into(),
+            name: "n".into(),
+            data: b"{}".to_vec(),
+            opts: String::new(),
+            timestamp_ms: 0,
+            attempts_made: 0,
+            started_before: 0,
+            deferred_failure: Some("child failed".into()),
+            stacktrace: None,
+            token: "t".into(),
+        }
+    }
+
+    fn executor(random: fn() -> f64) -> Executor {
+        let sandbox = Sandbox::new(Settings { slots: 1, max_memory: 1 << 20, cache_dir: None }).unwrap();
+        let config = load(&Input { queues_optional: true, ..Input::default() }).config;
+        let handlers = Handlers::load(&config, &sandbox, |_, _| {}).ok().expect("no handler is configured");
+        let context = Context {
+            clock: Clock::Manual(std::sync::Arc::default()),
+            random,
+            metrics: Metrics::new().unwrap(),
+            sandbox,
+            guests: tokio::runtime::Handle::current(),
+        };
+        let reports = mpsc::unbounded_channel().0;
+        Executor { context, queue: "q".into(), handlers: Arc::new(handlers), held: Arc::default(), reports }
+    }
+
+    #[tokio::test]
+    async fn a_deferred_failure_fails_without_running() {
+        let finished = executor(|| 0.0).execute(taken(), Interrupter::default()).await;
+        assert!(matches!(finished.action, Some(Action::Fail { ref reason, .. }) if reason == "child failed"));
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_ours_ends_one_attempt() {
+        let executor = executor(|| panic!("a bug of the host"));
+        let finished = executor.execute(taken(), Interrupter::default()).await;
+        assert!(
+            matches!(finished.action, Some(Action::Fail { ref reason, .. }) if reason.contains("the host failed"))
+        );
+        let page = String::from_utf8(executor.context.metrics.render()).unwrap();
+        assert!(page.contains("gristmill_panics_total 1"), "{page}");
+    }
+}

@@ -36,7 +36,15 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
     }
     if runs(Part::Unit) {
         say("tests of the crates");
-        run(command("cargo").args(["test", "--workspace", "--exclude", "gristmill", "--quiet"]))?;
+        run(command("cargo").args([
+            "test",
+            "--workspace",
+            "--exclude",
+            "gristmill",
+            "--exclude",
+            "bench-official",
+            "--quiet",
+        ]))?;
     }
     if runs(Part::Integration) {
         say("tests of the command line");

@@ -19,9 +19,14 @@ async fn returns_a_value() {
 
 #[tokio::test]
 async fn gives_the_job_to_the_handler() {
-    let echoed = script(json!([{"op": "echo"}])).returned().await;
+    let mut echoed = script(json!([{"op": "echo"}])).returned().await;
+    let digest = echoed["digest"].take();
+    assert!(digest.as_str().is_some_and(|d| d.starts_with("sha256:") && d.len() == 71), "{digest}");
     let data = json!({"steps": [{"op": "echo"}]});
-    assert_eq!(echoed, json!({"id": "41", "name": "trial", "queue": "trials", "attempt": 1, "data": data}));
+    assert_eq!(
+        echoed,
+        json!({"id": "41", "name": "trial", "queue": "trials", "attempt": 1, "data": data, "digest": null})
+    );
 }
 
 #[tokio::test]
