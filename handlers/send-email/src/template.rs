@@ -14,8 +14,9 @@ const MAX_SUBJECT: usize = 998;
 pub(crate) struct Template {
     subject: String,
     /// Values are escaped in it.
-    html: String,
-    /// Values stand in it as they are. Without it the e-mail has no plain part.
+    #[serde(default)]
+    html: Option<String>,
+    /// Values stand in it as they are.
     #[serde(default)]
     text: Option<String>,
 }
@@ -24,7 +25,8 @@ pub(crate) struct Template {
 #[derive(Debug, Serialize)]
 pub(crate) struct Mail {
     pub(crate) subject: String,
-    html: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    html: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
 }
@@ -46,7 +48,10 @@ impl Template {
                 subject.len()
             )));
         }
-        let html = render("template.html", &self.html)?;
+        if self.html.is_none() && self.text.is_none() {
+            return Err(bad("`template` has neither `html` nor `text`; it needs one of them, or both"));
+        }
+        let html = self.html.as_ref().map(|html| render("template.html", html)).transpose()?;
         let text = self.text.as_ref().map(|text| render("text.txt", text)).transpose()?;
         Ok(Mail { subject, html, text })
     }
@@ -70,7 +75,7 @@ mod tests {
     use super::*;
 
     fn render(subject: &str, html: &str, values: serde_json::Value) -> Result<Mail, JobError> {
-        let template = Template { subject: subject.to_owned(), html: html.to_owned(), text: None };
+        let template = Template { subject: subject.to_owned(), html: Some(html.to_owned()), text: None };
         template.render(&serde_json::from_value(values).unwrap())
     }
 
@@ -78,14 +83,25 @@ mod tests {
     fn values_are_escaped_in_html_alone() {
         let mail = render("{{ a }}", "{{ a }}", json!({"a": "<b>&\"'"})).unwrap();
         assert_eq!(mail.subject, "<b>&\"'");
-        assert!(!mail.html.contains('<') && mail.html.contains("&amp;"), "{}", mail.html);
+        let html = mail.html.unwrap();
+        assert!(!html.contains('<') && html.contains("&amp;"), "{html}");
     }
 
     #[test]
     fn loops_and_filters_work() {
         let html = "{% for item in items %}<li>{{ item.name|upper }}: {{ item.count }}</li>{% endfor %}";
         let values = json!({"items": [{"name": "flour", "count": 2}, {"name": "bran", "count": 1}]});
-        assert_eq!(render("x", html, values).unwrap().html, "<li>FLOUR: 2</li><li>BRAN: 1</li>");
+        let expected = "<li>FLOUR: 2</li><li>BRAN: 1</li>";
+        assert_eq!(render("x", html, values).unwrap().html.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn one_of_html_and_text_is_enough() {
+        let template = |html, text| Template { subject: "x".to_owned(), html, text };
+        let mail = template(None, Some("hi".to_owned())).render(&Value::UNDEFINED).unwrap();
+        assert_eq!((mail.html, mail.text.as_deref()), (None, Some("hi")));
+        let error = template(None, None).render(&Value::UNDEFINED).unwrap_err();
+        assert!(error.message().contains("neither `html` nor `text`"), "{error}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ mod sink;
 mod worker;
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -14,6 +14,7 @@ use clap::Args;
 use gristmill_core::clock::Clock;
 use gristmill_queue::{Connection, PrivateRedis, Queue};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::guests;
 use crate::steps::{build_host, need_redis, need_wasm_target, root, say};
@@ -48,28 +49,61 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<()> {
     std::fs::create_dir_all(&out)?;
 
     tokio::runtime::Runtime::new()?.block_on(async {
-        say("starting a private Redis, an e-mail API that only listens, and the worker");
-        let redis = PrivateRedis::start().await?;
-        let sink = sink::Sink::start().await?;
-        let mut worker = worker::Worker::start(&binary, &redis.url(), sink.port())?;
-        worker.wait_until_ready().await?;
-
-        let batches = jobs::batches(sink.port())?;
-        let (connection, _) = Connection::open(&redis.url()).await?;
-        let added = add(&connection, &batches).await?;
-        follow(&connection, &batches).await?;
-        let as_expected = outcome::report(&connection, &batches, &added, &out).await?;
-        say(&format!("the e-mail API was called {} times", sink.calls()));
+        // What was started ends with the future that holds it.
+        let mut shown = tokio::select! {
+            shown = show(&binary, &out) => shown?,
+            signal = interrupted() => {
+                signal?;
+                bail!("interrupted; all that was started has been ended")
+            }
+        };
         if !arguments.once {
-            stay(&redis, &worker).await?;
+            invite(&shown);
+            interrupted().await?;
         }
-        worker.stop().await?;
-        if as_expected {
+        shown.worker.stop().await?;
+        if shown.as_expected {
             Ok(())
         } else {
             bail!("some jobs did not end as expected; see `{}`", worker::log().display())
         }
     })
+}
+
+/// What runs on after the jobs. The worker goes first, Redis last.
+struct Shown {
+    worker: worker::Worker,
+    _sink: sink::Sink,
+    redis: PrivateRedis,
+    /// Whether every job ended as it was to end.
+    as_expected: bool,
+}
+
+/// Starts everything, adds the jobs and shows what becomes of them.
+async fn show(binary: &Path, out: &Path) -> Result<Shown> {
+    say("starting a private Redis, an e-mail API that only listens, and the worker");
+    let redis = PrivateRedis::start().await?;
+    let sink = sink::Sink::start().await?;
+    let mut worker = worker::Worker::start(binary, &redis.url(), sink.port())?;
+    worker.wait_until_ready().await?;
+
+    let batches = jobs::batches(sink.port())?;
+    let (connection, _) = Connection::open(&redis.url()).await?;
+    let added = add(&connection, &batches).await?;
+    follow(&connection, &batches).await?;
+    let as_expected = outcome::report(&connection, &batches, &added, out).await?;
+    say(&format!("the e-mail API was called {} times", sink.calls()));
+    Ok(Shown { worker, _sink: sink, redis, as_expected })
+}
+
+/// Ends when somebody asks us to end.
+async fn interrupted() -> Result<()> {
+    let mut term = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupt = tokio::signal::ctrl_c() => interrupt?,
+        _ = term.recv() => {}
+    }
+    Ok(())
 }
 
 /// Adds every batch and answers the ids, batch by batch.
@@ -124,20 +158,15 @@ fn names(batches: &[Batch]) -> Vec<&'static str> {
     names
 }
 
-/// Leaves everything running until Ctrl-C.
-async fn stay(redis: &PrivateRedis, worker: &worker::Worker) -> Result<()> {
-    say(&format!(
-        "metrics: http://{}/metrics   health: http://{}/healthz/ready",
-        worker.address(),
-        worker.address()
-    ));
+/// What to do with what still runs.
+fn invite(shown: &Shown) {
+    let address = shown.worker.address();
+    say(&format!("metrics: http://{address}/metrics   health: http://{address}/healthz/ready"));
     say("add a job of your own from another terminal:");
     say(&format!(
         "  {} --redis {} job add hashes try --data '{{\"text\":\"hello\",\"rounds\":1000}}' --wait",
-        worker.binary().display(),
-        redis.url()
+        shown.worker.binary().display(),
+        shown.redis.url()
     ));
     say("Ctrl-C ends everything");
-    tokio::signal::ctrl_c().await?;
-    Ok(())
 }
