@@ -1,6 +1,6 @@
 //! A handler that does what its job's data says, so that any client can drive every behaviour of the runtime.
 //!
-//! The data is `{"steps": [STEP, …]}`; design.md §5.6 lists the steps. They run in order. `return` and `echo` end the
+//! The data is `{"steps": [STEP, …]}`; `script.rs` lists the steps. They run in order. `return` and `echo` end the
 //! script with a value; `http` adds to a list. What is returned is that value, or the list, or, with both, an array of
 //! the value (its elements, if it is an array) and the list; without either it is `null`.
 
