@@ -72,7 +72,9 @@ impl Executor {
         Finished { id, token: lock, action, at_ms: self.context.clock.now_ms() }
     }
 
-    async fn attempt(&self, taken: Taken, interrupter: Interrupter) -> Option<Action> {
+    async fn attempt(&self, mut taken: Taken, interrupter: Interrupter) -> Option<Action> {
+        // May be large, and goes to the guest as it is.
+        let data = std::mem::take(&mut taken.data);
         let options = JobOptions::parse(&taken.opts);
         for option in &options.odd {
             QueueEvent::OddOption { id: &taken.id, option }.emit(&self.queue, &self.context.metrics);
@@ -83,7 +85,7 @@ impl Executor {
             stacktrace: taken.stacktrace.as_deref(),
         };
         let job_type = self.handlers.job_type(&self.queue, &taken.name);
-        if let Some((reason, retry)) = refusal(&taken, job_type) {
+        if let Some((reason, retry)) = refusal(&taken, &data, job_type) {
             let of = self.context.metrics.job_type(&self.queue, &taken.name);
             JobRefused { of: &of, queue: &self.queue, id: &taken.id, reason: &reason }.emit();
             let none = RetryPolicy::default();
@@ -91,12 +93,13 @@ impl Executor {
             return Some(refuse(&reason, retry, &facts, policy, (self.context.random)()));
         }
         let job_type = job_type?;
-        self.run(&taken, job_type, &facts, interrupter).await
+        self.run(&taken, data, job_type, &facts, interrupter).await
     }
 
     async fn run(
         &self,
         taken: &Taken,
+        data: Vec<u8>,
         job_type: &Arc<JobType>,
         facts: &Facts<'_>,
         interrupter: Interrupter,
@@ -123,7 +126,7 @@ impl Executor {
                 queue: self.queue.to_string(),
                 attempt: taken.attempts_made.saturating_add(1),
                 max_attempts: facts.max_attempts(&job_type.retry),
-                data: taken.data.clone(),
+                data,
                 enqueued_at_ms: taken.timestamp_ms,
                 scheduled_at_ms,
             },
@@ -173,7 +176,7 @@ fn reason_of(action: Option<&Action>) -> Option<&str> {
 }
 
 /// Why a job ends without running, and whether it may be tried again.
-fn refusal(taken: &Taken, job_type: Option<&Arc<JobType>>) -> Option<(String, bool)> {
+fn refusal(taken: &Taken, data: &[u8], job_type: Option<&Arc<JobType>>) -> Option<(String, bool)> {
     if let Some(reason) = &taken.deferred_failure {
         return Some((reason.clone(), false));
     }
@@ -181,7 +184,7 @@ fn refusal(taken: &Taken, job_type: Option<&Arc<JobType>>) -> Option<(String, bo
         let reason = format!("handler: no handler serves the job name `{}` on this worker", taken.name);
         return Some((reason, true));
     }
-    let checked = serde_json::from_slice::<&serde_json::value::RawValue>(&taken.data);
+    let checked = serde_json::from_slice::<&serde_json::value::RawValue>(data);
     checked.err().map(|error| (format!("data: the job's data is not JSON: {error}"), false))
 }
 
@@ -224,9 +227,11 @@ mod tests {
     fn executor(random: fn() -> f64) -> Executor {
         let sandbox = Sandbox::new(Settings { slots: 1, max_memory: 1 << 20, cache_dir: None }).unwrap();
         let config = load(&Input { queues_optional: true, ..Input::default() }).config;
-        let handlers = Handlers::load(&config, &sandbox, |_, _| {}).ok().expect("no handler is configured");
+        let Ok(handlers) = Handlers::load(&config, &sandbox, |_, _| {}) else {
+            panic!("no handler is configured")
+        };
         let context = Context {
-            clock: Clock::Manual(std::sync::Arc::default()),
+            clock: Clock::Manual(Arc::default()),
             random,
             metrics: Metrics::new().unwrap(),
             sandbox,

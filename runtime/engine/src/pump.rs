@@ -64,7 +64,7 @@ struct State {
     hungry: bool,
     /// When to look at the queue without being woken.
     look_at: Instant,
-    /// Calls failed; none before this.
+    /// How long the last pause was; `None` while calls succeed.
     pause: Option<Duration>,
     paused_until: Instant,
 }
@@ -91,7 +91,7 @@ impl Pump {
             if draining && state.slots.held() == 0 && state.calls.is_empty() && state.ready.is_empty() {
                 break;
             }
-            let timer = if state.pause.is_some() { state.paused_until } else { state.look_at };
+            let (timer, paused) = timer(Instant::now(), state.paused_until, state.look_at);
             tokio::select! {
                 Some(done) = state.calls.next() => self.finish_call(&mut state, done, &attempts, &to_us),
                 Some(ended) = finished.recv() => {
@@ -102,7 +102,7 @@ impl Pump {
                 }
                 Some(marker) = wakes.recv() => self.wake(&mut state, marker),
                 () = tokio::time::sleep_until(timer) => {
-                    if state.pause.is_none() {
+                    if !paused {
                         state.hungry = true;
                         state.look_at = Instant::now() + POLL;
                     }
@@ -126,7 +126,7 @@ impl Pump {
 
     /// Starts as many calls as there is reason for.
     fn launch(&self, state: &mut State) {
-        if state.pause.is_some() && Instant::now() < state.paused_until {
+        if Instant::now() < state.paused_until {
             return;
         }
         while state.calls.len() < CALLS {
@@ -293,6 +293,12 @@ impl Pump {
     }
 }
 
+/// When to wake up by ourselves, and whether that is the end of a pause. A pause that is over must not be waited for
+/// again: while the next call is under way, that would be at once, over and over.
+fn timer(now: Instant, paused_until: Instant, look_at: Instant) -> (Instant, bool) {
+    if now < paused_until { (paused_until, true) } else { (look_at, false) }
+}
+
 /// A job cannot complete while its children have not: it fails, as it does in BullMQ.
 fn unfinishable(settlement: Settlement, code: Code) -> Settlement {
     let reason = match code {
@@ -302,4 +308,18 @@ fn unfinishable(settlement: Settlement, code: Code) -> Settlement {
     let stacktrace = serde_json::json!([reason]).to_string();
     let action = Action::Fail { reason: reason.to_owned(), stacktrace, keep: Keep::All, attempts: 1 };
     Settlement { action, ..settlement }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_pause_that_is_over_is_not_waited_for_again() {
+        let now = Instant::now();
+        let (soon, later) = (now + FIRST_PAUSE, now + POLL);
+        assert_eq!(timer(now, soon, later), (soon, true));
+        assert_eq!(timer(soon, soon, later), (later, false));
+        assert_eq!(timer(soon + LAST_PAUSE, soon, later), (later, false));
+    }
 }

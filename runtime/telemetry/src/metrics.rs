@@ -90,10 +90,10 @@ impl Metrics {
     #[must_use]
     pub fn job_type(&self, queue: &str, job: &str) -> Arc<TypeMetrics> {
         let mut queues = self.types.lock().unwrap_or_else(PoisonError::into_inner);
-        let types = queues.entry(queue.to_owned()).or_default();
-        if let Some(known) = types.get(job) {
+        if let Some(known) = queues.get(queue).and_then(|types| types.get(job)) {
             return Arc::clone(known);
         }
+        let types = queues.entry(queue.to_owned()).or_default();
         let label = if types.len() < MAX_NAMES { cut(job, MAX_LABEL_VALUE) } else { "other".into() };
         if let Some(known) = types.get(&*label) {
             return Arc::clone(known);
