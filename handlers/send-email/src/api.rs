@@ -1,7 +1,5 @@
 //! The e-mail API: one request, and what its answer means for the job.
 
-use std::time::Duration;
-
 use gristmill::JobError;
 use gristmill::http::{HttpError, Request, Response};
 use serde::Deserialize;
@@ -45,8 +43,7 @@ fn refused(endpoint: &str, response: &Response) -> JobError {
     let message = format!("the e-mail API at `{endpoint}` answered {status}: {}", said.trim());
     match status {
         429 => {
-            let seconds = response.header("retry-after").and_then(|text| text.trim().parse().ok());
-            JobError::rate_limited(seconds.map(Duration::from_secs), message)
+            JobError::rate_limited(response.retry_after(), message)
         }
         408 | 500.. => JobError::retryable(message).code("api-trouble"),
         // An attempt before this one is still under way there.
@@ -59,6 +56,8 @@ fn refused(endpoint: &str, response: &Response) -> JobError {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use gristmill::testing;
 
     use super::*;

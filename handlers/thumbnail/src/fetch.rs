@@ -1,7 +1,5 @@
 //! Getting a picture from a web server.
 
-use std::time::Duration;
-
 use gristmill::JobError;
 use gristmill::http::{HttpError, Request, Response};
 
@@ -24,8 +22,7 @@ fn refused(url: &str, response: &Response) -> JobError {
     let status = response.status;
     match status {
         429 => {
-            let seconds = response.header("retry-after").and_then(|text| text.trim().parse().ok());
-            JobError::rate_limited(seconds.map(Duration::from_secs), format!("`{url}` answered 429"))
+            JobError::rate_limited(response.retry_after(), format!("`{url}` answered 429"))
         }
         408 | 500.. => JobError::retryable(format!("`{url}` answered {status}")).code("server-trouble"),
         300..400 => {
@@ -38,6 +35,8 @@ fn refused(url: &str, response: &Response) -> JobError {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use gristmill::testing;
 
     use super::*;

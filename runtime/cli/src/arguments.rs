@@ -17,7 +17,7 @@ pub(crate) struct Arguments {
     pub global: Global,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// Configuration file [default: gristmill.toml, where there is one]
     #[arg(long, global = true, value_name = "FILE", env = "GRISTMILL_CONFIG")]
@@ -75,7 +75,7 @@ pub(crate) struct RunArguments {
     pub allow_http: Vec<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct DevArguments {
     /// Where handlers (`*.wasm`) are; one with a `gristmill.toml` is served as that says
     #[arg(default_value = ".")]

@@ -88,10 +88,15 @@ pub(crate) struct Host {
     bound: Bound,
     sources: Sources,
     heartbeat: Heartbeat,
+    config: Config,
+    reread: Reread,
 }
 
-/// Connects, binds and compiles; starts nothing.
-pub(crate) async fn build(config: Config) -> Result<Host, Failure> {
+/// Reads the configuration anew, as it was read at the start.
+pub(crate) type Reread = Box<dyn Fn() -> Result<Config, Failure> + Send + Sync>;
+
+/// Connects, binds and compiles; starts nothing. `reread` serves HUP.
+pub(crate) async fn build(config: Config, reread: Reread) -> Result<Host, Failure> {
     let clock = Clock::System;
     let metrics = Metrics::new().map_err(Failure::new)?;
     let bound = Bound::bind(config.server.listen).map_err(Failure::usage)?;
@@ -118,7 +123,7 @@ pub(crate) async fn build(config: Config) -> Result<Host, Failure> {
     let redis_url = config.redis.url.clone();
     let prefix = config.redis.prefix.clone();
     let queues = config.queues.keys().cloned().collect();
-    let worker = Worker::new(config, connection, Arc::clone(&handlers), context);
+    let worker = Worker::new(config.clone(), connection, Arc::clone(&handlers), context);
     let control = worker.control();
     let sources = Sources {
         metrics: metrics.clone(),
@@ -128,7 +133,7 @@ pub(crate) async fn build(config: Config) -> Result<Host, Failure> {
         prefix,
         queues,
     };
-    Ok(Host { worker, handlers, metrics, guests, bound, sources, heartbeat })
+    Ok(Host { worker, handlers, metrics, guests, bound, sources, heartbeat, config, reread })
 }
 
 impl Host {
@@ -139,10 +144,11 @@ impl Host {
 
     /// Runs until a signal has drained the worker.
     pub(crate) async fn run(self) -> Result<Drained, Failure> {
-        let Self { worker, handlers, metrics, guests, bound, sources, heartbeat } = self;
+        let Self { worker, handlers, metrics, guests, bound, sources, heartbeat, config, reread } = self;
         let control = worker.control();
         let hurry = Arc::new(Notify::new());
-        let signals = tokio::spawn(obey_signals(control, handlers, metrics, Arc::clone(&hurry))?);
+        let reload = Arc::new(Reload { handlers, metrics, config, reread });
+        let signals = tokio::spawn(obey_signals(control, reload, Arc::clone(&hurry))?);
         let beat = tokio::spawn(heartbeat.run());
         bound.serve(sources).map_err(Failure::new)?;
         let drained = tokio::select! {
@@ -160,12 +166,11 @@ impl Host {
     }
 }
 
-/// TERM and INT drain, a second INT ends at once; TSTP takes no more jobs, CONT takes them again; HUP loads changed
-/// handlers; TTIN says what every slot runs.
+/// TERM and INT drain, a second INT ends at once; TSTP takes no more jobs, CONT takes them again; HUP reads the
+/// configuration and changed handlers; TTIN says what every slot runs.
 fn obey_signals(
     control: Control,
-    handlers: Arc<Handlers>,
-    metrics: Metrics,
+    reload: Arc<Reload>,
     hurry: Arc<Notify>,
 ) -> Result<impl Future<Output = ()>, Failure> {
     let mut term = signal(SignalKind::terminate())?;
@@ -194,21 +199,49 @@ fn obey_signals(
                 }
                 _ = tstp.recv() => control.set_quiet(true),
                 _ = cont.recv() => control.set_quiet(false),
-                _ = hup.recv() => reload(&handlers, &metrics),
+                _ = hup.recv() => {
+                    let reload = Arc::clone(&reload);
+                    // Compiling blocks; what comes of it is logged.
+                    drop(tokio::task::spawn_blocking(move || reload.run()));
+                }
                 _ = ttin.recv() => show_running(&control),
             }
         }
     })
 }
 
-fn reload(handlers: &Arc<Handlers>, metrics: &Metrics) {
-    let (handlers, metrics) = (Arc::clone(handlers), metrics.clone());
-    // Compiling blocks; the result is an event.
-    drop(tokio::task::spawn_blocking(move || {
-        for path in handlers.paths() {
-            handlers.reload(&path, &metrics);
+/// What HUP does.
+struct Reload {
+    handlers: Arc<Handlers>,
+    metrics: Metrics,
+    /// As the worker was started.
+    config: Config,
+    reread: Reread,
+}
+
+impl Reload {
+    /// Takes up what can be taken up while jobs run; a configuration that is not whole changes nothing.
+    fn run(&self) {
+        let config = match (self.reread)() {
+            Ok(config) => config,
+            Err(failure) => return tracing::error!("the old configuration stays: {failure}"),
+        };
+        let waiting = self.config.needs_restart(&config);
+        if !waiting.is_empty() {
+            tracing::warn!(settings = waiting.join(", "), "these changes need a restart");
         }
-    }));
+        if waiting.iter().any(|place| place.ends_with("memory")) {
+            return tracing::error!("the old job types stay: one needs more memory than the worker laid out");
+        }
+        match self.handlers.replace(&config, &self.metrics) {
+            Ok(()) => tracing::info!("configuration read again"),
+            Err(problems) => {
+                for problem in problems {
+                    tracing::error!("the old job types stay: {}: {}", problem.place, problem.message);
+                }
+            }
+        }
+    }
 }
 
 fn show_running(control: &Control) {

@@ -31,6 +31,43 @@ pub struct Config {
     pub queues: BTreeMap<String, Queue>,
 }
 
+impl Config {
+    /// What `new` changes that a running worker, started with `self`, cannot take up: each a setting by its place in
+    /// the file. Everything else, the job types of queues that are served already, can be replaced while jobs run.
+    #[must_use]
+    pub fn needs_restart(&self, new: &Self) -> Vec<String> {
+        let mut places = Vec::new();
+        let mut changed = |place: String, differs: bool| {
+            if differs {
+                places.push(place);
+            }
+        };
+        changed("[redis]".to_owned(), self.redis != new.redis);
+        changed("[server]".to_owned(), self.server != new.server);
+        changed("[worker]".to_owned(), self.worker != new.worker);
+        for name in self.queues.keys().filter(|name| !new.queues.contains_key(*name)) {
+            changed(format!("[queues.{name}]"), true);
+        }
+        // The memory that instances may use is laid out once.
+        let largest = |config: &Self| {
+            config.queues.values().flat_map(|q| q.jobs.values()).map(|t| t.limits.memory).max().unwrap_or(0)
+        };
+        let ceiling = largest(self);
+        for (name, queue) in &new.queues {
+            let Some(old) = self.queues.get(name) else {
+                changed(format!("[queues.{name}]"), true);
+                continue;
+            };
+            changed(format!("[queues.{name}] concurrency"), old.concurrency != queue.concurrency);
+            changed(format!("[queues.{name}] class"), old.class != queue.class);
+            for (job, kind) in &queue.jobs {
+                changed(format!("[queues.{name}.jobs.\"{job}\"] memory"), kind.limits.memory > ceiling);
+            }
+        }
+        places
+    }
+}
+
 /// `[redis]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redis {

@@ -85,22 +85,22 @@ impl Executor {
             stacktrace: taken.stacktrace.as_deref(),
         };
         let job_type = self.handlers.job_type(&self.queue, &taken.name);
-        if let Some((reason, retry)) = refusal(&taken, &data, job_type) {
+        if let Some((reason, retry)) = refusal(&taken, &data, job_type.as_deref()) {
             let of = self.context.metrics.job_type(&self.queue, &taken.name);
             JobRefused { of: &of, queue: &self.queue, id: &taken.id, reason: &reason }.emit();
             let none = RetryPolicy::default();
-            let policy = job_type.map_or(&none, |t| &t.retry);
+            let policy = job_type.as_ref().map_or(&none, |t| &t.retry);
             return Some(refuse(&reason, retry, &facts, policy, (self.context.random)()));
         }
         let job_type = job_type?;
-        self.run(&taken, data, job_type, &facts, interrupter).await
+        self.run(&taken, data, &job_type, &facts, interrupter).await
     }
 
     async fn run(
         &self,
         taken: &Taken,
         data: Vec<u8>,
-        job_type: &Arc<JobType>,
+        job_type: &JobType,
         facts: &Facts<'_>,
         interrupter: Interrupter,
     ) -> Option<Action> {
@@ -176,7 +176,7 @@ fn reason_of(action: Option<&Action>) -> Option<&str> {
 }
 
 /// Why a job ends without running, and whether it may be tried again.
-fn refusal(taken: &Taken, data: &[u8], job_type: Option<&Arc<JobType>>) -> Option<(String, bool)> {
+fn refusal(taken: &Taken, data: &[u8], job_type: Option<&JobType>) -> Option<(String, bool)> {
     if let Some(reason) = &taken.deferred_failure {
         return Some((reason.clone(), false));
     }

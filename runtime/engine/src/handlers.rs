@@ -31,9 +31,13 @@ pub struct HandlerProblem {
     pub message: String,
 }
 
+/// Job types by queue and job name.
+type JobTypes = HashMap<String, HashMap<String, Arc<JobType>>>;
+
 /// Every job type of a worker.
 pub struct Handlers {
-    queues: HashMap<String, HashMap<String, Arc<JobType>>>,
+    /// Read by every attempt as it starts, replaced as a whole when the configuration is read again.
+    queues: ArcSwap<JobTypes>,
     sandbox: Sandbox,
 }
 
@@ -42,63 +46,43 @@ impl Handlers {
     pub fn load(
         config: &Config,
         sandbox: &Sandbox,
-        mut loaded: impl FnMut(&Path, &Module),
+        loaded: impl FnMut(&Path, &Module),
     ) -> Result<Self, Vec<HandlerProblem>> {
-        let mut problems = Vec::new();
-        let mut modules: BTreeMap<(PathBuf, bool), Option<Module>> = BTreeMap::new();
-        let mut queues: HashMap<String, HashMap<String, Arc<JobType>>> = HashMap::new();
-        for (queue, settings) in &config.queues {
-            let types = queues.entry(queue.clone()).or_default();
-            for (name, job) in &settings.jobs {
-                let mut problem = |place: &str, message: String| {
-                    problems.push(HandlerProblem { place: place.to_owned(), message });
-                };
-                let allow = Allow::http(job.allow_http.iter().map(String::as_str))
-                    .map_err(|error| problem(&job.allow_place, error.to_string()))
-                    .unwrap_or_default();
-                let key = (job.handler.clone(), job.limits.fuel.is_some());
-                let module = modules.entry(key).or_insert_with_key(|(path, metered)| {
-                    match sandbox.load(path, *metered) {
-                        Ok(module) => {
-                            loaded(path, &module);
-                            Some(module)
-                        }
-                        Err(error) => {
-                            problem(&job.handler_place, with_suggestion(&error, path));
-                            None
-                        }
-                    }
-                });
-                let Some(module) = module else { continue };
-                if let Err(error) = module.fits(&job.limits) {
-                    problem(&job.handler_place, error.to_string());
+        let queues = ArcSwap::from_pointee(job_types(config, sandbox, loaded)?);
+        Ok(Self { queues, sandbox: sandbox.clone() })
+    }
+
+    /// Takes every job type of a configuration in place of the present ones, or, when one cannot be used, none.
+    /// Attempts that run finish as they began. Blocks while compiling.
+    pub fn replace(&self, config: &Config, metrics: &Metrics) -> Result<(), Vec<HandlerProblem>> {
+        let new = job_types(config, &self.sandbox, |_, _| {})?;
+        let old = self.queues.swap(Arc::new(new));
+        for (queue, types) in &**self.queues.load() {
+            for (name, job) in types {
+                let before = old.get(queue).and_then(|types| types.get(name)).map(|t| t.module.load_full());
+                let module = job.module.load();
+                if before.is_none_or(|before| before.digest() != module.digest()) {
+                    let path = job.path.display().to_string();
+                    HandlerSwapped { path: &path, result: Ok(module.digest()) }.emit(metrics);
                 }
-                types.insert(
-                    name.clone(),
-                    Arc::new(JobType {
-                        module: ArcSwap::from_pointee(module.clone()),
-                        limits: Arc::new(job.limits.clone()),
-                        retry: job.retry.clone(),
-                        allow: Arc::new(allow),
-                        path: job.handler.clone(),
-                    }),
-                );
             }
         }
-        if problems.is_empty() { Ok(Self { queues, sandbox: sandbox.clone() }) } else { Err(problems) }
+        Ok(())
     }
 
     /// The job type that serves a job name: its own, or the queue's `*`.
-    pub(crate) fn job_type(&self, queue: &str, name: &str) -> Option<&Arc<JobType>> {
-        let types = self.queues.get(queue)?;
-        types.get(name).or_else(|| types.get("*"))
+    pub(crate) fn job_type(&self, queue: &str, name: &str) -> Option<Arc<JobType>> {
+        let queues = self.queues.load();
+        let types = queues.get(queue)?;
+        types.get(name).or_else(|| types.get("*")).cloned()
     }
 
     /// The files that handlers were loaded from.
     #[must_use]
     pub fn paths(&self) -> Vec<PathBuf> {
+        let queues = self.queues.load();
         let mut paths: Vec<_> =
-            self.queues.values().flat_map(|types| types.values().map(|t| t.path.clone())).collect();
+            queues.values().flat_map(|types| types.values().map(|t| t.path.clone())).collect();
         paths.sort();
         paths.dedup();
         paths
@@ -109,7 +93,8 @@ impl Handlers {
     pub fn reload(&self, path: &Path, metrics: &Metrics) -> bool {
         let shown = path.display().to_string();
         let mut swapped = false;
-        for job in self.queues.values().flat_map(HashMap::values).filter(|t| t.path == path) {
+        let queues = self.queues.load();
+        for job in queues.values().flat_map(HashMap::values).filter(|t| t.path == path) {
             let old = job.module.load();
             let result = self.sandbox.load(path, old.metered()).and_then(|module| {
                 module.fits(&job.limits)?;
@@ -127,6 +112,56 @@ impl Handlers {
         }
         swapped
     }
+}
+
+/// Loads every handler of a configuration, each file once.
+fn job_types(
+    config: &Config,
+    sandbox: &Sandbox,
+    mut loaded: impl FnMut(&Path, &Module),
+) -> Result<JobTypes, Vec<HandlerProblem>> {
+    let mut problems = Vec::new();
+    let mut modules: BTreeMap<(PathBuf, bool), Option<Module>> = BTreeMap::new();
+    let mut queues = JobTypes::new();
+    for (queue, settings) in &config.queues {
+        let types = queues.entry(queue.clone()).or_default();
+        for (name, job) in &settings.jobs {
+            let mut problem = |place: &str, message: String| {
+                problems.push(HandlerProblem { place: place.to_owned(), message });
+            };
+            let allow = Allow::http(job.allow_http.iter().map(String::as_str))
+                .map_err(|error| problem(&job.allow_place, error.to_string()))
+                .unwrap_or_default();
+            let key = (job.handler.clone(), job.limits.fuel.is_some());
+            let module = modules.entry(key).or_insert_with_key(|(path, metered)| {
+                match sandbox.load(path, *metered) {
+                    Ok(module) => {
+                        loaded(path, &module);
+                        Some(module)
+                    }
+                    Err(error) => {
+                        problem(&job.handler_place, with_suggestion(&error, path));
+                        None
+                    }
+                }
+            });
+            let Some(module) = module else { continue };
+            if let Err(error) = module.fits(&job.limits) {
+                problem(&job.handler_place, error.to_string());
+            }
+            types.insert(
+                name.clone(),
+                Arc::new(JobType {
+                    module: ArcSwap::from_pointee(module.clone()),
+                    limits: Arc::new(job.limits.clone()),
+                    retry: job.retry.clone(),
+                    allow: Arc::new(allow),
+                    path: job.handler.clone(),
+                }),
+            );
+        }
+    }
+    if problems.is_empty() { Ok(queues) } else { Err(problems) }
 }
 
 /// Adds the name of a file beside a missing one that was most likely meant.

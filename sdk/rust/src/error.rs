@@ -122,8 +122,8 @@ impl Display for JobError {
     }
 }
 
-/// Retryable, with the error's causes as detail. A request that the job type does not allow is permanent: the next
-/// attempt would not be allowed to make it either.
+/// Retryable, with the error's causes as detail. A request that would fail the same way again (not allowed, malformed,
+/// with a response that is too large) is permanent.
 impl<E: std::error::Error + 'static> From<E> for JobError {
     fn from(error: E) -> Self {
         let mut causes = Vec::new();
@@ -135,7 +135,12 @@ impl<E: std::error::Error + 'static> From<E> for JobError {
         let detail = (!causes.is_empty()).then(|| causes.join("\n"));
         let failure = Failure { message: error.to_string(), code: None, detail };
         match (&error as &dyn Any).downcast_ref() {
-            Some(HttpError::Denied { .. } | HttpError::Url { .. }) => Self::Permanent(failure),
+            Some(
+                HttpError::Denied { .. }
+                | HttpError::Url { .. }
+                | HttpError::Header { .. }
+                | HttpError::TooLarge { .. },
+            ) => Self::Permanent(failure),
             _ => Self::Retryable(failure),
         }
     }
@@ -169,9 +174,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_allowed_is_permanent() {
-        let error = JobError::from(HttpError::Denied { host: "example.com".to_owned() });
-        assert!(matches!(error, JobError::Permanent(_)), "{error:?}");
+    fn what_would_fail_again_is_permanent() {
+        for error in [HttpError::Denied { host: "example.com".to_owned() }, HttpError::TooLarge { max: 1 }] {
+            let error = JobError::from(error);
+            assert!(matches!(error, JobError::Permanent(_)), "{error:?}");
+        }
+        let error = JobError::from(HttpError::Timeout { host: "example.com".to_owned() });
+        assert!(matches!(error, JobError::Retryable(_)), "{error:?}");
     }
 
     #[test]

@@ -61,7 +61,8 @@ pub struct Response {
     pub body: Vec<u8>,
 }
 
-/// A request that got no response. `?` makes a permanent error of `Denied` and `Url`, a retryable one of the others.
+/// A request that got no response. `?` makes a permanent error of what would fail again (`Url`, `Header`, `Denied`,
+/// `TooLarge`), a retryable one of the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HttpError {
@@ -203,6 +204,13 @@ impl Response {
             .iter()
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
+    }
+
+    /// What the header `retry-after` says in seconds, for [`JobError::rate_limited`](crate::JobError::rate_limited);
+    /// `None` without one, or with a date.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.header("retry-after")?.trim().parse().ok().map(Duration::from_secs)
     }
 
     /// The body as text; what is not UTF-8 in it is replaced.

@@ -21,19 +21,24 @@ use crate::{host, settings};
 const SETTLED: Duration = Duration::from_millis(80);
 
 pub(crate) fn dev(arguments: &DevArguments, global: &Global) -> Result<ExitCode, Failure> {
-    let text = configuration(arguments)?;
-    let file = arguments.directory.join("gristmill.toml");
     host::host_runtime()?.block_on(async {
         let own = global.redis.is_none() && std::env::var_os("REDIS_URL").is_none();
         // Lives until the worker has drained.
         let redis = if own { Some(PrivateRedis::start().await?) } else { None };
         let url = redis.as_ref().map(PrivateRedis::url).or_else(|| global.redis.clone());
         let global = Global { config: None, redis: url, json: global.json };
-        let mut config = settings::accept(settings::interpret(&global, Some((&file, &text)), false))?;
-        // Several `dev` may run on one machine, so its port is any free one.
-        config.server.listen = ([127, 0, 0, 1], 0).into();
+        let arguments = arguments.clone();
+        let read = move || {
+            let text = configuration(&arguments)?;
+            let file = arguments.directory.join("gristmill.toml");
+            let mut config = settings::accept(settings::interpret(&global, Some((&file, &text)), false))?;
+            // Several `dev` may run on one machine, so its port is any free one.
+            config.server.listen = ([127, 0, 0, 1], 0).into();
+            Ok(config)
+        };
+        let config = read()?;
         let usage = usage(&config);
-        let host = host::build(config).await?;
+        let host = host::build(config, Box::new(read)).await?;
         anstream::eprintln!("serving; metrics at http://{}/metrics, Ctrl-C ends\n{usage}", host.address());
         // Dropped with the worker: nothing to swap any more.
         let _watching = watch(&host)?;

@@ -11,7 +11,9 @@ pub(crate) fn worker(global: &Global) -> Result<ExitCode, Failure> {
     let runtime = host::host_runtime()?;
     runtime.block_on(async {
         let queues = config.queues.keys().cloned().collect::<Vec<_>>().join(", ");
-        let host = host::build(config).await?;
+        let global = global.clone();
+        let reread = Box::new(move || settings::accept(settings::read(&global, false)?));
+        let host = host::build(config, reread).await?;
         tracing::info!(queues, metrics = %format!("http://{}/metrics", host.address()), "serving");
         let drained = host.run().await?;
         if drained.timed_out {

@@ -8,7 +8,7 @@ use crate::support::{Running, config, folder, gristmill, run};
 struct Served {
     redis: PrivateRedis,
     worker: Running,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 async fn serve(more: &str) -> Served {
@@ -16,7 +16,7 @@ async fn serve(more: &str) -> Served {
     let (folder, file) = folder(&config(&redis.url(), more));
     let mut worker = Running::start(&mut gristmill(&["worker", "--config", &file]));
     worker.line_with("serving");
-    Served { redis, worker, _folder: folder }
+    Served { redis, worker, folder }
 }
 
 impl Served {
@@ -156,4 +156,24 @@ fn until(what: &str, holds: impl Fn() -> bool) {
         assert!(std::time::Instant::now() < deadline, "waited in vain until {what}");
         std::thread::yield_now();
     }
+}
+
+#[tokio::test]
+async fn hup_takes_up_a_changed_configuration_or_none_of_it() {
+    let mut served = serve("").await;
+    let file = served.folder.path().join("gristmill.toml");
+    let old = std::fs::read_to_string(&file).unwrap();
+    let looping = ["job", "add", "q", "n", "--data", r#"{"steps":[{"op":"loop"}]}"#, "--wait"];
+
+    std::fs::write(&file, old.replace("10s", "100ms").replace("[queues.q", "[queues.r]\n[queues.q")).unwrap();
+    served.worker.signal("HUP");
+    served.worker.line_with("the old configuration stays");
+
+    std::fs::write(&file, old.replace("10s", "100ms").replace("[server]", "[worker]\nname = \"w\"\n[server]"))
+        .unwrap();
+    served.worker.signal("HUP");
+    assert!(served.worker.line_with("need a restart").contains("[worker]"));
+    served.worker.line_with("configuration read again");
+    let ran = served.client(&looping);
+    assert!(ran.stderr.contains("timeout: "), "{}", ran.stderr);
 }

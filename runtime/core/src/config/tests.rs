@@ -138,3 +138,17 @@ fn syntax_errors_name_their_line() {
     let found = problems("[redis]\nurl = \n[queues", &[]);
     assert!(found.iter().any(|p| p.starts_with("gristmill.toml:2: ")), "{found:#?}");
 }
+
+#[rstest::rstest]
+#[case(("timeout = \"10s\"", "timeout = \"20s\""), &[])]
+#[case(("attempts = 3", "attempts = 9"), &[])]
+#[case(("memory = \"32MiB\"", "memory = \"16MiB\""), &[])]
+#[case(("memory = \"32MiB\"", "memory = \"48MiB\""), &["[queues.email-delivery.jobs.\"*\"] memory"])]
+#[case(("concurrency = 15", "concurrency = 16"), &["[queues.email-delivery] concurrency"])]
+#[case(("queues.email-delivery", "queues.mail"), &["[queues.email-delivery]", "[queues.mail]"])]
+#[case(("6400", "6401"), &["[redis]"])]
+fn what_a_running_worker_cannot_take_up(#[case] change: (&str, &str), #[case] places: &[&str]) {
+    let (old, new) = (load_text(GOOD, &[]), load_text(&GOOD.replace(change.0, change.1), &[]));
+    assert_eq!(old.config.needs_restart(&new.config), places);
+    assert_ne!(old.config, new.config, "the case changes something");
+}

@@ -131,6 +131,22 @@ fn failed(url: &Url, code: &ErrorCode) -> HttpError {
         | ErrorCode::ConnectionWriteTimeout
         | ErrorCode::HttpResponseTimeout
         | ErrorCode::DnsTimeout => HttpError::Timeout { host },
-        code => HttpError::Failed { host, reason: code.to_string() },
+        code => HttpError::Failed { host, reason: words(code) },
     }
+}
+
+/// An error code in words; those that no user can act on keep their name.
+fn words(code: &ErrorCode) -> String {
+    let text = match code {
+        ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => "there is no such name",
+        ErrorCode::ConnectionRefused => "the connection was refused",
+        ErrorCode::DestinationUnavailable | ErrorCode::DestinationIpUnroutable => "it cannot be reached",
+        ErrorCode::ConnectionTerminated => "the connection was cut",
+        ErrorCode::TlsProtocolError | ErrorCode::TlsCertificateError | ErrorCode::TlsAlertReceived(_) => {
+            "TLS failed; is its certificate valid?"
+        }
+        ErrorCode::HttpProtocolError => "it does not speak HTTP",
+        code => return code.to_string().replace("ErrorCode::", ""),
+    };
+    text.to_owned()
 }
