@@ -1,15 +1,22 @@
-//! Adding plain jobs: standard, LIFO, prioritized and delayed ones.
+//! Adding jobs: standard, LIFO, prioritized, delayed, deduplicated, children, and whole trees.
 
+use std::fmt;
+
+use gristmill_core::new_job::{Deduplication, NewJobOptions};
 use redis::Value;
+use serde_json::json;
 
 use crate::Queue;
+use crate::connection::Connection;
 use crate::error::QueueError;
-use crate::keys::SUFFIXES;
-use crate::script::ADD;
-use crate::turn::text;
+use crate::keys::{Keys, SUFFIXES};
+use crate::script::{ADD, Call};
+use crate::turn::{integer, text};
 
-/// BullMQ's highest priority number.
-pub(crate) const MAX_PRIORITY: u32 = (1 << 21) - 1;
+/// Jobs per call: one call keeps other clients of Redis waiting for a few ms at most.
+const BATCH: usize = 128;
+/// Jobs in one tree, which is added in one call.
+pub const MAX_FLOW: usize = 1_000;
 
 /// A job to add.
 #[derive(Debug, Clone, Default)]
@@ -18,16 +25,59 @@ pub struct NewJob {
     pub name: String,
     /// JSON text.
     pub data: String,
-    /// BullMQ's options as a JSON object; `delay`, `priority` and `lifo` below are written into it by the caller.
-    pub opts: String,
-    /// An id of the producer's choice.
-    pub custom_id: Option<String>,
-    /// Ms from now.
-    pub delay_ms: u64,
-    /// 0 is none; 1 runs first; at most 2 097 151.
-    pub priority: u32,
-    /// To the front of the queue.
-    pub lifo: bool,
+    /// BullMQ's options, checked.
+    pub options: NewJobOptions,
+    /// The job that waits for this one.
+    pub parent: Option<ParentRef>,
+}
+
+/// A job that has children.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParentRef {
+    /// `PREFIX:QUEUE`
+    pub queue_key: String,
+    /// Its id.
+    pub id: String,
+}
+
+/// A tree of jobs: each waits for its children.
+#[derive(Debug, Clone, Default)]
+pub struct Flow {
+    /// The queue's name.
+    pub queue: String,
+    /// The job; its `parent` is set by the tree, but for the root's.
+    pub job: NewJob,
+    /// Jobs that it waits for.
+    pub children: Vec<Flow>,
+}
+
+/// Where the jobs of a [`Flow`] are.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct AddedFlow {
+    /// The queue's name.
+    pub queue: String,
+    /// The job's id.
+    pub id: String,
+    /// The same for its children, in their order.
+    pub children: Vec<AddedFlow>,
+}
+
+/// Why a job was not added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Its parent does not exist.
+    NoParent,
+    /// It is there already and has another parent, which lives.
+    OtherParent,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoParent => "its parent does not exist",
+            Self::OtherParent => "a job with this id belongs to another parent",
+        })
+    }
 }
 
 /// Checks an id that a producer chose, by BullMQ's rules and ours: it must not be another key's name.
@@ -46,28 +96,182 @@ pub fn check_custom_id(id: &str) -> Result<(), QueueError> {
     Err(QueueError::Job(format!("job id `{id}` {why}")))
 }
 
-impl Queue {
-    /// Adds jobs in one call and answers their ids. Repeating it adds those without a custom id again.
-    pub async fn add(&self, jobs: &[NewJob], now_ms: u64) -> Result<Vec<String>, QueueError> {
-        let mut call = ADD.call(&self.keys, now_ms);
-        for job in jobs {
-            if let Some(id) = &job.custom_id {
-                check_custom_id(id)?;
-            }
-            if job.priority > MAX_PRIORITY {
-                return Err(QueueError::Job(format!("priority {} is above {MAX_PRIORITY}", job.priority)));
-            }
-            call.arg(job.custom_id.as_deref().unwrap_or_default())
-                .arg(&job.name)
-                .arg(&job.data)
-                .arg(&job.opts);
-            call.arg(now_ms).arg(job.delay_ms).arg(job.priority).arg(u8::from(job.lifo));
-        }
-        match call.send(&self.connection).await? {
-            Value::Array(ids) => Ok(ids.into_iter().map(text).collect()),
-            _ => Err(self.connection.unfit("ids")),
-        }
+/// Checks a queue's name by BullMQ's rules.
+pub fn check_queue_name(name: &str) -> Result<(), QueueError> {
+    if name.is_empty() || name.len() > 256 || name.contains(':') {
+        return Err(QueueError::Job(format!("`{name}` is no queue name: 1 to 256 bytes without `:`")));
     }
+    Ok(())
+}
+
+impl NewJob {
+    fn check(&self) -> Result<(), QueueError> {
+        if let Some(id) = &self.options.custom_id {
+            check_custom_id(id)?;
+        }
+        let wrong = |why: String| Err(QueueError::Job(format!("job `{}`: {why}", self.name)));
+        if let Some(limit) = self.options.size_limit.filter(|limit| (self.data.len() as u64) > *limit) {
+            return wrong(format!("its data has {} bytes, more than `sizeLimit` {limit}", self.data.len()));
+        }
+        if self.parent.is_some() && self.options.deduplication.is_some() {
+            return wrong("`deduplication` cannot be used with a parent".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The sixteen values that `add.lua` reads.
+    fn write(&self, call: &mut Call<'_>, keys: &Keys, id: Option<&str>, waits: bool, now_ms: u64) {
+        let options = &self.options;
+        call.arg(keys.base()).arg(id.or(options.custom_id.as_deref()).unwrap_or_default());
+        call.arg(&self.name).arg(&self.data);
+        match &self.parent {
+            Some(parent) => call.arg(with_parent(&options.stored, parent)),
+            None if options.stored.is_empty() => call.arg("{}"),
+            None => call.arg(&options.stored),
+        };
+        call.arg(options.timestamp_ms.unwrap_or(now_ms)).arg(options.delay_ms).arg(options.priority);
+        call.arg(u8::from(options.lifo)).arg(u8::from(waits));
+        match &self.parent {
+            Some(parent) => call
+                .arg(format!("{}:{}", parent.queue_key, parent.id))
+                .arg(self.parent_field(parent)),
+            None => call.arg("").arg(""),
+        };
+        match &options.deduplication {
+            Some(once) => call.arg(&once.id).arg(once.ttl_ms.unwrap_or(0)).arg(flags(once)),
+            None => call.arg("").arg(0).arg(""),
+        };
+        call.arg("");
+    }
+
+    fn parent_field(&self, parent: &ParentRef) -> String {
+        let mut field = json!({ "id": parent.id, "queueKey": parent.queue_key });
+        if let Some(policy) = self.options.policy {
+            field[policy.short()] = json!(true);
+        }
+        field.to_string()
+    }
+}
+
+/// `opts` as BullMQ keeps them for a child.
+fn with_parent(stored: &str, parent: &ParentRef) -> String {
+    let mut opts = serde_json::from_str(stored).unwrap_or_else(|_| json!({}));
+    opts["parent"] = json!({ "id": parent.id, "queue": parent.queue_key });
+    opts.to_string()
+}
+
+fn flags(once: &Deduplication) -> String {
+    let all = [
+        (once.extend, 'e'),
+        (once.replace, 'r'),
+        (once.keep_last_if_active, 'k'),
+        (once.reschedule, 's'),
+    ];
+    all.iter().filter(|(set, _)| *set).map(|(_, letter)| *letter).collect()
+}
+
+fn answer(value: Value) -> Result<String, Refusal> {
+    match integer(&value) {
+        -5 => Err(Refusal::NoParent),
+        -7 => Err(Refusal::OtherParent),
+        _ => Ok(text(value)),
+    }
+}
+
+impl Queue {
+    /// Adds jobs and answers each one's id, or that of the job that stands for it. Nothing is added when one of them
+    /// breaks a rule. Repeating it adds those without a custom or deduplication id again.
+    pub async fn add(&self, jobs: &[NewJob], now_ms: u64) -> Result<Vec<Result<String, Refusal>>, QueueError> {
+        jobs.iter().try_for_each(NewJob::check)?;
+        let mut ids = Vec::with_capacity(jobs.len());
+        for batch in jobs.chunks(BATCH) {
+            let mut call = ADD.call(&self.keys, now_ms);
+            call.arg(0);
+            for job in batch {
+                job.write(&mut call, &self.keys, None, false, now_ms);
+            }
+            ids.extend(answers(call.send(&self.connection).await?, batch.len(), &self.connection)?);
+        }
+        Ok(ids)
+    }
+
+    /// A reference to one of this queue's jobs, for its children.
+    #[must_use]
+    pub fn parent_ref(&self, id: &str) -> ParentRef {
+        ParentRef { queue_key: self.keys.queue_key(), id: id.to_owned() }
+    }
+}
+
+fn answers(
+    value: Value,
+    count: usize,
+    connection: &Connection,
+) -> Result<Vec<Result<String, Refusal>>, QueueError> {
+    match value {
+        Value::Array(ids) if ids.len() == count => Ok(ids.into_iter().map(answer).collect()),
+        _ => Err(connection.unfit("ids")),
+    }
+}
+
+/// Adds a whole tree, or, when the root's parent is missing, nothing. `new_id` answers a new unique id at each call.
+/// On a cluster all its queues must share a hash tag. Repeating it adds the tree again.
+pub async fn add_flow(
+    connection: &Connection,
+    prefix: &str,
+    flow: &Flow,
+    mut new_id: impl FnMut() -> String,
+    now_ms: u64,
+) -> Result<AddedFlow, QueueError> {
+    let mut nodes = Vec::new();
+    let added = lay_out(flow, flow.job.parent.clone(), prefix, &mut new_id, &mut nodes)?;
+    let keys = Keys::new(prefix, &flow.queue);
+    let mut call = ADD.call(&keys, now_ms);
+    call.arg(1);
+    for node in &nodes {
+        node.job.write(&mut call, &node.keys, Some(&node.id), node.waits, now_ms);
+    }
+    let answers = answers(call.send(connection).await?, nodes.len(), connection)?;
+    match answers.into_iter().next() {
+        Some(Err(refusal)) => Err(QueueError::Job(format!("job `{}`: {refusal}", flow.job.name))),
+        _ => Ok(added),
+    }
+}
+
+struct Node {
+    keys: Keys,
+    id: String,
+    job: NewJob,
+    waits: bool,
+}
+
+/// Parents before their children, each with its id.
+fn lay_out(
+    flow: &Flow,
+    parent: Option<ParentRef>,
+    prefix: &str,
+    new_id: &mut impl FnMut() -> String,
+    nodes: &mut Vec<Node>,
+) -> Result<AddedFlow, QueueError> {
+    check_queue_name(&flow.queue)?;
+    let job = NewJob { parent, ..flow.job.clone() };
+    job.check()?;
+    if !flow.children.is_empty() && job.options.deduplication.is_some() {
+        let why = "`deduplication` cannot be used for a job with children";
+        return Err(QueueError::Job(format!("job `{}`: {why}", job.name)));
+    }
+    if nodes.len() >= MAX_FLOW {
+        return Err(QueueError::Job(format!("a flow has at most {MAX_FLOW} jobs")));
+    }
+    let keys = Keys::new(prefix, &flow.queue);
+    let id = job.options.custom_id.clone().unwrap_or_else(&mut *new_id);
+    let as_parent = ParentRef { queue_key: keys.queue_key(), id: id.clone() };
+    nodes.push(Node { keys, id: id.clone(), job, waits: !flow.children.is_empty() });
+    let children = flow
+        .children
+        .iter()
+        .map(|child| lay_out(child, Some(as_parent.clone()), prefix, new_id, nodes))
+        .collect::<Result<_, _>>()?;
+    Ok(AddedFlow { queue: flow.queue.clone(), id, children })
 }
 
 #[cfg(test)]

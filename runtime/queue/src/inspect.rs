@@ -93,7 +93,7 @@ impl Queue {
     }
 }
 
-fn pairs(value: Value) -> BTreeMap<String, String> {
+pub(crate) fn pairs(value: Value) -> BTreeMap<String, String> {
     match value {
         Value::Map(pairs) => pairs.into_iter().map(|(k, v)| (text(k), text(v))).collect(),
         Value::Array(flat) => {

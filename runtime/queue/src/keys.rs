@@ -56,6 +56,12 @@ impl Keys {
         &self.base
     }
 
+    /// `PREFIX:QUEUE`, BullMQ's qualified name of the queue.
+    #[must_use]
+    pub fn queue_key(&self) -> String {
+        format!("{}:{}", self.prefix, self.queue)
+    }
+
     /// `PREFIX:QUEUE:SUFFIX`: a key of the queue, or a job's hash when the suffix is its id.
     #[must_use]
     pub fn key(&self, suffix: &str) -> String {

@@ -4,29 +4,35 @@
 //! settles finished jobs and takes new ones. Every call says what happens when it runs twice or its answer is lost.
 
 mod add;
+mod browse;
 mod connection;
 mod error;
 mod events;
 mod inspect;
 mod keys;
 mod locks;
+mod operate;
 mod presence;
 mod private;
 mod report;
+mod schedule;
 mod script;
 mod turn;
 mod wait;
 
-pub use add::{NewJob, check_custom_id};
+pub use add::{AddedFlow, Flow, MAX_FLOW, NewJob, ParentRef, Refusal, add_flow, check_custom_id, check_queue_name};
+pub use browse::{Children, MinuteCounts};
 pub use connection::{Connection, ServerFacts};
 pub use error::{ErrorKind, QueueError};
 pub use events::{EventReader, QueueEvent};
 pub use inspect::{JobView, STATES, queue_names};
 pub use keys::Keys;
 pub use locks::{Lock, Stalled};
+pub use operate::{CLEANED, Finished, Spared, Unmoved};
 pub use presence::{announce, client_name};
 pub use private::{PrivateRedis, PrivateRedisError};
 pub use report::Report;
+pub use schedule::{Every, Iteration, NewScheduler, ScheduleFailure, SchedulerView};
 pub use turn::{Code, Next, Taken, Turn, TurnRequest};
 pub use wait::{Marker, Waiter};
 

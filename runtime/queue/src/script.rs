@@ -15,18 +15,28 @@ pub(crate) struct Script {
 }
 
 macro_rules! script {
-    ($name:ident, $file:literal) => {
+    ($name:ident, $($part:literal),+) => {
         pub(crate) static $name: LazyLock<Script> = LazyLock::new(|| {
-            Script::new(concat!(include_str!("scripts/lib.lua"), "\n", include_str!($file)))
+            Script::new(concat!(include_str!("scripts/lib.lua"), $("\n", include_str!(concat!("scripts/", $part))),+))
         });
     };
 }
 
-script!(TURN, "scripts/turn.lua");
-script!(RENEW, "scripts/renew.lua");
-script!(STALLED, "scripts/stalled.lua");
-script!(REPORT, "scripts/report.lua");
-script!(ADD, "scripts/add.lua");
+script!(TURN, "adding.lua", "turn.lua");
+script!(RENEW, "renew.lua");
+script!(STALLED, "stalled.lua");
+script!(REPORT, "report.lua");
+script!(ADD, "adding.lua", "add.lua");
+script!(PAUSE, "pause.lua");
+script!(MOVE, "move.lua");
+script!(MOVE_MANY, "move_many.lua");
+script!(REMOVE, "removing.lua", "remove.lua");
+script!(CLEAN, "removing.lua", "clean.lua");
+script!(DRAIN, "removing.lua", "drain.lua");
+script!(OBLITERATE, "removing.lua", "obliterate.lua");
+script!(SCHEDULE, "adding.lua", "removing.lua", "scheduling.lua", "schedule.lua");
+script!(SCHEDULE_NEXT, "adding.lua", "scheduling.lua", "schedule_next.lua");
+script!(UNSCHEDULE, "adding.lua", "removing.lua", "scheduling.lua", "unschedule.lua");
 
 impl Script {
     fn new(code: &str) -> Self {

@@ -25,6 +25,10 @@ pub struct TurnRequest<'a> {
     pub lock: Duration,
     /// BullMQ's `processedBy`.
     pub worker: Option<&'a str>,
+    /// How many minutes of BullMQ's per-minute counts are kept; 0 counts nothing.
+    pub metrics_minutes: u32,
+    /// The worker's own rate limit for the queue, jobs and ms; a limit in the queue's `meta` wins.
+    pub rate_limit: Option<(u64, u64)>,
     /// The caller's clock.
     pub now_ms: u64,
 }
@@ -95,6 +99,8 @@ pub struct Taken {
     pub deferred_failure: Option<String>,
     /// JSON array of strings.
     pub stacktrace: Option<String>,
+    /// The scheduler that made it, which is to make the next one.
+    pub scheduler: Option<String>,
     /// The token of its lock.
     pub token: Arc<str>,
 }
@@ -108,7 +114,12 @@ impl Queue {
             .arg(request.take)
             .arg(&*request.token)
             .arg(millis(request.lock))
-            .arg(request.worker.unwrap_or_default());
+            .arg(request.worker.unwrap_or_default())
+            .arg(request.metrics_minutes);
+        match request.rate_limit {
+            Some((jobs, ms)) => call.arg(jobs).arg(ms),
+            None => call.arg("").arg(""),
+        };
         for (settlement, finished_ms) in request.settlements {
             write(&mut call, settlement, *finished_ms);
         }
@@ -214,8 +225,8 @@ fn code(value: &Value) -> Code {
 /// Fields in the order in which `turn.lua` reads them.
 fn taken(value: Value, token: &Arc<str>) -> Option<Taken> {
     let Value::Array(fields) = value else { return None };
-    let [name, data, opts, timestamp, made, started, deferred, stacktrace, old_made, id] =
-        <[Value; 10]>::try_from(fields).ok()?;
+    let [name, data, opts, timestamp, made, started, deferred, stacktrace, old_made, scheduler, id] =
+        <[Value; 11]>::try_from(fields).ok()?;
     let optional = |value: Value| (value != Value::Nil).then(|| text(value));
     let made = if made == Value::Nil { old_made } else { made };
     Some(Taken {
@@ -231,6 +242,7 @@ fn taken(value: Value, token: &Arc<str>) -> Option<Taken> {
         started_before: u32::try_from(number(&started)).unwrap_or(u32::MAX),
         deferred_failure: optional(deferred),
         stacktrace: optional(stacktrace),
+        scheduler: optional(scheduler),
         token: Arc::clone(token),
     })
 }

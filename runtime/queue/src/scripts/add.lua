@@ -1,36 +1,38 @@
--- Adds jobs. ARGV from 3: for each job custom id or "", name, data, opts, timestamp, delay, priority, lifo 0|1.
--- Returns their ids. A custom id that exists adds nothing and answers that id.
--- Running it twice adds jobs without a custom id twice.
-local STRIDE = 8
-local meta = read_meta(base)
-local ids, delayed = {}, false
-for at = 3, #ARGV, STRIDE do
-  local counter = call("INCR", base .. "id")
-  local id = ARGV[at] ~= "" and ARGV[at] or tostring(counter)
-  local key = base .. id
-  if call("EXISTS", key) == 1 then
-    call("XADD", base .. "events", "MAXLEN", "~", meta.events, "*", "event", "duplicated", "jobId", id)
-  else
-    local timestamp, delay, priority = tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5]), tonumber(ARGV[at + 6])
-    call(
-      "HSET", key, "name", ARGV[at + 1], "data", ARGV[at + 2], "opts", ARGV[at + 3],
-      "timestamp", ARGV[at + 4], "delay", ARGV[at + 5], "priority", ARGV[at + 6]
-    )
-    event(base, "added", "jobId", id, "name", ARGV[at + 1])
-    if delay > 0 then
-      local due = timestamp + delay
-      call("ZADD", base .. "delayed", delayed_score(base, due), id)
-      call("XADD", base .. "events", "MAXLEN", "~", meta.events, "*", "event", "delayed", "jobId", id, "delay", due)
-      delayed = true
-    else
-      enqueue(base, id, priority, ARGV[at + 7] == "1")
-      call("XADD", base .. "events", "MAXLEN", "~", meta.events, "*", "event", "waiting", "jobId", id)
-    end
+-- Adds jobs, in their order; with `flow`, one tree, parents before their children, all or none of it.
+-- ARGV: 3 flow 0|1, then sixteen values a job: base key of its queue, custom id or "", name, data, opts, timestamp,
+--   delay, priority, lifo 0|1, waits for children 0|1, parent key or "", parent as JSON or "",
+--   deduplication id or "", its ttl ms, its flags (of `e`xtend, `r`eplace, `k`eep, re`s`chedule), scheduler id or "".
+-- Returns for each its id, or the negative code that kept it from being added.
+-- Running it twice adds jobs without a custom or deduplication id twice.
+local STRIDE = 16
+local flow = ARGV[3] == "1"
+local answers, parents = {}, {}
+for at = 4, #ARGV, STRIDE do
+  local queue, flags = ARGV[at], ARGV[at + 14]
+  local job = {
+    id = ARGV[at + 1], name = ARGV[at + 2], data = ARGV[at + 3], opts = ARGV[at + 4], timestamp = ARGV[at + 5],
+    delay = ARGV[at + 6], priority = ARGV[at + 7], front = ARGV[at + 8] == "1", waits = ARGV[at + 9] == "1",
+    parent_key = ARGV[at + 10], parent = ARGV[at + 11], scheduler = ARGV[at + 15],
+  }
+  if ARGV[at + 12] ~= "" then
+    job.once = {
+      id = ARGV[at + 12], ttl = ARGV[at + 13], extend = string.find(flags, "e") ~= nil,
+      replace = string.find(flags, "r") ~= nil, keep = string.find(flags, "k") ~= nil,
+      reschedule = string.find(flags, "s") ~= nil,
+    }
   end
-  ids[#ids + 1] = id
+  local answer = add_job(queue, job, flow)
+  answers[#answers + 1] = answer
+  if job.waits and type(answer) == "string" then
+    parents[#parents + 1] = { queue, answer }
+  end
 end
-mark(base, meta)
-if delayed then
-  mark_delayed(base)
+for _, parent in ipairs(parents) do
+  -- All its children may have been there already, and completed.
+  local key = parent[1] .. parent[2]
+  if call("HDEL", key, "flowAttachmentFailed") == 0 then
+    release_if_no_child_pends(parent[1], parent[2])
+  end
 end
-return ids
+mark_touched()
+return answers

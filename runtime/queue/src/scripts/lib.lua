@@ -193,3 +193,19 @@ local function doom(doomed, job_key)
     doomed[#doomed + 1] = job_key .. part
   end
 end
+
+-- A finished child is to run again: its parent, if it lives, waits for it again.
+local function return_to_parent(job_key, parent_key, state)
+  if not parent_key or call("EXISTS", parent_key) == 0 then
+    return
+  end
+  local known
+  if state == "completed" then
+    known = call("HDEL", parent_key .. ":processed", job_key)
+  else
+    known = call("ZREM", parent_key .. ":unsuccessful", job_key) + call("HDEL", parent_key .. ":failed", job_key)
+  end
+  if known > 0 then
+    call("SADD", parent_key .. ":dependencies", job_key)
+  end
+end

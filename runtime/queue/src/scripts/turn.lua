@@ -1,7 +1,8 @@
 -- One turn of a queue: writes settlements, then takes jobs. One round trip for many jobs.
 --
--- ARGV: 3 settlements, 4 jobs to take at most, 5 token, 6 lock ms, 7 worker name or "", then ten values a settlement:
---   id, token, action, finished ms, and by action
+-- ARGV: 3 settlements, 4 jobs to take at most, 5 token, 6 lock ms, 7 worker name or "", 8 minutes of metrics to keep,
+--   9 and 10 jobs and ms of the worker's own rate limit or "", then ten values a settlement: id, token, action,
+--   finished ms, and by action
 --   complete  return value, -, keep count, keep age s, keep limit, -
 --   fail      reason, stacktrace, keep count, keep age s, keep limit, attempts
 --   retry     reason, stacktrace, delay ms, lifo 0|1, -, -
@@ -16,14 +17,18 @@ local wanted = tonumber(ARGV[4])
 local token = ARGV[5]
 local lock_ms = ARGV[6]
 local worker = ARGV[7]
-local STRIDE = 10
+local minutes = tonumber(ARGV[8])
+local STRIDE, FIRST = 10, 11
 
 local MORE, EMPTY, LIMITED, PAUSED, MAXED = 0, 1, 2, 3, 4
 local NOT_A_JOB = -12
 
 local active = base .. "active"
 local meta = read_meta(base)
-local runnable, due_changed, finished = false, false, 0
+-- BullMQ's precedence: the queue's number of jobs, but the worker's time.
+local max, duration = meta.max or tonumber(ARGV[9]), tonumber(ARGV[10]) or meta.duration or 0
+local runnable, due_changed = false, false
+local ended = { completed = 0, failed = 0 }
 
 -- Jobs that end with the same keep policy one after another are stored and trimmed together.
 local run = { members = {} }
@@ -85,13 +90,46 @@ local function free_deduplication(id, deduplication)
   end
 end
 
+-- What a job that ended for good leaves to others.
+local function end_job(set, id, deduplication)
+  if deduplication then
+    free_deduplication(id, deduplication)
+    add_parked(base, deduplication)
+  end
+  ended[set] = ended[set] + 1
+end
+
+-- BullMQ's per-minute counts: a list of minutes, newest first; the count since `prevTS` is not in it yet.
+local function count_minutes(set, count)
+  if minutes == 0 or count == 0 then
+    return
+  end
+  local key = base .. "metrics:" .. set
+  local before = call("HINCRBY", key, "count", count) - count
+  local found = call("HMGET", key, "prevTS", "prevCount")
+  local since = tonumber(found[1] or "")
+  if not since then
+    call("HSET", key, "prevTS", now, "prevCount", 0)
+    return
+  end
+  local passed = math.min(math.floor(now / 60000) - math.floor(since / 60000), minutes)
+  if passed > 0 then
+    call("LPUSH", key .. ":data", before - (tonumber(found[2] or "") or 0))
+    local idle = {}
+    for i = 1, passed - 1 do
+      idle[i] = 0
+    end
+    chunked("LPUSH", key .. ":data", idle)
+    call("LTRIM", key .. ":data", 0, minutes - 1)
+    call("HSET", key, "prevCount", before, "prevTS", now)
+  end
+end
+
 local actions = {}
 
 function actions.complete(id, key, at, job)
   local value = ARGV[at + 4]
-  if job[5] then
-    free_deduplication(id, job[5])
-  end
+  end_job("completed", id, job[5])
   if job[3] then
     local queue, parent = split_job_key(job[3])
     if queue and call("SREM", job[3] .. ":dependencies", key) == 1 then
@@ -106,14 +144,11 @@ function actions.complete(id, key, at, job)
     call("HSET", key, "atm", job.attempts + 1, "returnvalue", value, "finishedOn", ARGV[at + 3])
   end
   event(base, "completed", "jobId", id, "returnvalue", value, "prev", "active")
-  finished = finished + 1
 end
 
 function actions.fail(id, key, at, job)
   local reason = ARGV[at + 4]
-  if job[5] then
-    free_deduplication(id, job[5])
-  end
+  end_job("failed", id, job[5])
   if job[3] then
     fail_in_parent(job[3], job[4], key, reason)
   end
@@ -131,7 +166,6 @@ function actions.fail(id, key, at, job)
   if job.attempts + 1 >= tonumber(ARGV[at + 9]) then
     event(base, "retries-exhausted", "jobId", id, "attemptsMade", job.attempts + 1)
   end
-  finished = finished + 1
 end
 
 local function delay(id, key, ms, ...)
@@ -184,8 +218,8 @@ local function refusal(action, key, lock, held, job, some_have_children)
     return -6
   elseif not job[1] then
     return -1
-  elseif action == "complete" and some_have_children then
-    if call("SCARD", key .. ":dependencies") > 0 then
+  elseif some_have_children and (action == "complete" or action == "children") then
+    if action == "complete" and call("SCARD", key .. ":dependencies") > 0 then
       return -4
     elseif call("ZCARD", key .. ":unsuccessful") > 0 then
       return -9
@@ -196,10 +230,10 @@ end
 local function settle()
   local codes, locks, children, retries = {}, {}, {}, false
   for i = 1, settlements do
-    local at = 8 + (i - 1) * STRIDE
+    local at = FIRST + (i - 1) * STRIDE
     local key = base .. ARGV[at]
     locks[i] = key .. ":lock"
-    if ARGV[at + 2] == "complete" then
+    if ARGV[at + 2] == "complete" or ARGV[at + 2] == "children" then
       children[#children + 1] = key .. ":dependencies"
       children[#children + 1] = key .. ":unsuccessful"
     end
@@ -215,7 +249,7 @@ local function settle()
 
   local freed, settled = {}, {}
   for i = 1, settlements do
-    local at = 8 + (i - 1) * STRIDE
+    local at = FIRST + (i - 1) * STRIDE
     local id, action = ARGV[at], ARGV[at + 2]
     local key = base .. id
     local job = redis.pcall("HMGET", key, "name", "atm", "parentKey", "parent", "deid", "priority")
@@ -249,6 +283,11 @@ local function settle()
   end
   store_run()
   chunked("DEL", nil, doomed)
+  count_minutes("completed", ended.completed)
+  count_minutes("failed", ended.failed)
+  if touched[base] and touched[base].delayed then
+    due_changed = true
+  end
   return codes
 end
 
@@ -258,9 +297,9 @@ local function room()
     return 0, PAUSED, 0
   end
   local allowed, why, value = wanted, MORE, 0
-  if meta.max then
+  if max then
     local used = tonumber(call("GET", base .. "limiter") or "") or 0
-    if used >= meta.max then
+    if used >= max then
       local ttl = call("PTTL", base .. "limiter")
       if ttl > 0 then
         return 0, LIMITED, ttl
@@ -270,7 +309,7 @@ local function room()
       end
     end
     -- A counter without an expiry does not block; BullMQ reads it so.
-    allowed = math.min(allowed, math.max(meta.max - used, 1))
+    allowed = math.min(allowed, math.max(max - used, 1))
   end
   if meta.concurrency then
     local left = meta.concurrency - call("LLEN", active)
@@ -304,7 +343,8 @@ end
 local function start(id, jobs, strangers)
   local key = base .. id
   local job = redis.pcall(
-    "HMGET", key, "name", "data", "opts", "timestamp", "atm", "ats", "defa", "stacktrace", "attemptsMade"
+    "HMGET", key, "name", "data", "opts", "timestamp", "atm", "ats", "defa", "stacktrace", "attemptsMade",
+    "rjk"
   )
   if job.err or not job[1] then
     -- An id without a job: nothing could run it.
@@ -322,7 +362,7 @@ local function start(id, jobs, strangers)
   else
     call("HSET", key, "processedOn", now, "ats", starts, "pb", worker)
   end
-  job[10] = id
+  job[11] = id
   jobs[#jobs + 1] = job
 end
 
@@ -341,7 +381,7 @@ local function take(jobs, strangers)
       start(id, jobs, strangers)
     end
   end
-  if meta.max and #jobs > 0 then
+  if max and #jobs > 0 then
     local counted = 0
     for _, job in ipairs(jobs) do
       if not job[7] then
@@ -349,7 +389,7 @@ local function take(jobs, strangers)
       end
     end
     if counted > 0 and call("INCRBY", base .. "limiter", counted) == counted then
-      call("PEXPIRE", base .. "limiter", math.floor(math.abs(meta.duration or 0)))
+      call("PEXPIRE", base .. "limiter", math.floor(math.abs(duration)))
     end
   end
   if why ~= PAUSED and #jobs < allowed then
@@ -383,7 +423,7 @@ end
 if due_changed then
   mark_delayed(base)
 end
-if finished > 0 and #jobs == 0 and not runnable and not trouble and not meta.paused then
+if ended.completed + ended.failed > 0 and #jobs == 0 and not runnable and not trouble and not meta.paused then
   if (wanted == 0 or value == 0) and call("LLEN", active) == 0 then
     call("XADD", base .. "events", "*", "event", "drained")
   end

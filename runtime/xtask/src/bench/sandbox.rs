@@ -11,7 +11,10 @@ pub(crate) struct Sandbox {
     /// Name of the criterion benchmark and µs of its median.
     pub attempts: Vec<(String, f64)>,
     pub parked: usize,
-    pub parked_mib: f64,
+    /// Resident, with the pages of the handler's initial memory counted once for each attempt, as `ps` does.
+    pub parked_rss_mib: f64,
+    /// The same with shared pages counted once: what the machine spends.
+    pub parked_pss_mib: f64,
 }
 
 pub(crate) fn measure() -> Result<Sandbox> {
@@ -34,7 +37,12 @@ pub(crate) fn measure() -> Result<Sandbox> {
         parked.get(name).and_then(Value::as_f64).with_context(|| format!("no `{name}` in {line}"))
     };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
-    Ok(Sandbox { attempts, parked: number("attempts")? as usize, parked_mib: number("resident_mib")? })
+    Ok(Sandbox {
+        attempts,
+        parked: number("parked")? as usize,
+        parked_rss_mib: number("rss_mib")?,
+        parked_pss_mib: number("pss_mib")?,
+    })
 }
 
 fn collect(root: &std::path::Path, folder: &std::path::Path, found: &mut Vec<(String, f64)>) -> Result<()> {

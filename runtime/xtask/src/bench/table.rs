@@ -101,7 +101,10 @@ pub(crate) fn print_sandbox(report: &Report) {
     }
     table.add_row([
         format!("{} attempts waiting in a host call", sandbox.parked),
-        format!("{:.0} MiB", sandbox.parked_mib),
+        format!(
+            "{:.0} MiB resident; {:.0} MiB with shared pages counted once",
+            sandbox.parked_rss_mib, sandbox.parked_pss_mib
+        ),
     ]);
     print(&table);
 }
@@ -163,7 +166,8 @@ pub(crate) fn print_json(report: &Report) {
         .collect();
     let sandbox = report.sandbox.as_ref().map(|s| {
         let attempts: Map<String, Value> = s.attempts.iter().map(|(n, us)| (n.clone(), json!(us))).collect();
-        json!({ "attempt_us": attempts, "parked": s.parked, "parked_mib": s.parked_mib })
+        json!({ "attempt_us": attempts, "parked": s.parked, "parked_rss_mib": s.parked_rss_mib,
+            "parked_pss_mib": s.parked_pss_mib })
     });
     let object = json!({
         "throughput_ratio": ratio("throughput over bullmq-node, "),

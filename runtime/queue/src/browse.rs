@@ -1,0 +1,142 @@
+//! Pages of jobs, a job's children, and per-minute counts, for people and handlers.
+
+use redis::Value;
+use serde::Serialize;
+
+use crate::Queue;
+use crate::error::QueueError;
+use crate::inspect::{JobView, pairs};
+use crate::turn::{integer, number, text};
+
+/// What a job's children have come to; each list is bounded by the caller's `limit`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Children {
+    /// Job key and return value as JSON text, of those that completed.
+    pub processed: Vec<(String, String)>,
+    /// Job key and reason, of those whose failure the parent ignores.
+    pub ignored: Vec<(String, String)>,
+    /// Job keys of those whose failure fails the parent.
+    pub failed: Vec<String>,
+    /// Job keys of those that have not ended.
+    pub pending: Vec<String>,
+}
+
+/// BullMQ's per-minute counts of jobs that ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct MinuteCounts {
+    /// In all, since they are counted.
+    pub count: u64,
+    /// Since when the jobs that are in no minute yet are counted, ms.
+    pub since_ms: u64,
+    /// Jobs of each minute, newest first.
+    pub minutes: Vec<u64>,
+}
+
+impl Queue {
+    /// Ids of jobs in a state, as BullMQ's getters order them: waiting and active ones from the next, ordered sets from
+    /// the first, finished ones from the newest. At most `count` from the `from`-th. The state is one of
+    /// [`crate::STATES`].
+    pub async fn page(&self, state: &str, from: usize, count: usize) -> Result<Vec<String>, QueueError> {
+        let last = from + count.max(1) - 1;
+        let (key, list) = match state {
+            "waiting" => ("wait", true),
+            "active" | "paused" => (state, true),
+            other => (other, false),
+        };
+        let signed = |n: usize| i64::try_from(n).unwrap_or(i64::MAX - 1);
+        let mut command = match (list, state) {
+            (true, _) => redis::cmd("LRANGE"),
+            (false, "completed" | "failed") => redis::cmd("ZREVRANGE"),
+            (false, _) => redis::cmd("ZRANGE"),
+        };
+        command.arg(self.keys.key(key));
+        if list {
+            command.arg(-signed(last) - 1).arg(-signed(from) - 1);
+        } else {
+            command.arg(from).arg(last);
+        }
+        match self.connection.call(&command).await? {
+            Value::Array(ids) if list => Ok(ids.into_iter().rev().map(text).collect()),
+            Value::Array(ids) => Ok(ids.into_iter().map(text).collect()),
+            _ => Err(self.connection.unfit("a page of ids")),
+        }
+    }
+
+    /// The jobs of a page; ids without a job are left out. Logs are not read.
+    pub async fn jobs(
+        &self,
+        state: &'static str,
+        from: usize,
+        count: usize,
+    ) -> Result<Vec<JobView>, QueueError> {
+        let ids = self.page(state, from, count).await?;
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipe = redis::pipe();
+        for id in &ids {
+            pipe.cmd("HGETALL").arg(self.keys.key(id));
+        }
+        pipe.ignore_errors();
+        let views = ids.into_iter().zip(self.connection.call_all(&pipe).await?).map(|(id, fields)| JobView {
+            id,
+            state,
+            fields: pairs(fields),
+            logs: Vec::new(),
+        });
+        Ok(views.filter(|view| !view.fields.is_empty()).collect())
+    }
+
+    /// Log lines of a job from the `from`-th, oldest first, and how many there are.
+    pub async fn logs(&self, id: &str, from: usize, count: usize) -> Result<(Vec<String>, u64), QueueError> {
+        let key = self.keys.key(&format!("{id}:logs"));
+        let mut pipe = redis::pipe();
+        pipe.cmd("LRANGE").arg(&key).arg(from).arg(from + count.max(1) - 1).cmd("LLEN").arg(&key);
+        pipe.ignore_errors();
+        let answers = self.connection.call_all(&pipe).await?;
+        let lines = match answers.first() {
+            Some(Value::Array(lines)) => lines.iter().cloned().map(text).collect(),
+            _ => Vec::new(),
+        };
+        Ok((lines, answers.get(1).map_or(0, |n| u64::try_from(integer(n)).unwrap_or(0))))
+    }
+
+    /// What a job's children have come to, at most `limit` of each kind.
+    pub async fn children(&self, id: &str, limit: usize) -> Result<Children, QueueError> {
+        let part = |part: &str| self.keys.key(&format!("{id}:{part}"));
+        let mut pipe = redis::pipe();
+        pipe.cmd("HGETALL").arg(part("processed")).cmd("HGETALL").arg(part("failed"));
+        pipe.cmd("ZRANGE").arg(part("unsuccessful")).arg(0).arg(limit.max(1) - 1);
+        pipe.cmd("SRANDMEMBER").arg(part("dependencies")).arg(limit);
+        pipe.ignore_errors();
+        let mut answers = self.connection.call_all(&pipe).await?.into_iter();
+        let mut map = || -> Vec<(String, String)> {
+            answers.next().map(pairs).unwrap_or_default().into_iter().take(limit).collect()
+        };
+        let (processed, ignored) = (map(), map());
+        let mut list = || match answers.next() {
+            Some(Value::Array(keys) | Value::Set(keys)) => keys.into_iter().map(text).collect(),
+            _ => Vec::new(),
+        };
+        Ok(Children { processed, ignored, failed: list(), pending: list() })
+    }
+
+    /// BullMQ's per-minute counts; `which` is `completed` or `failed`.
+    pub async fn minute_counts(&self, which: &str, limit: usize) -> Result<MinuteCounts, QueueError> {
+        let key = self.keys.key(&format!("metrics:{which}"));
+        let mut pipe = redis::pipe();
+        pipe.cmd("HMGET").arg(&key).arg("count").arg("prevTS");
+        pipe.cmd("LRANGE").arg(format!("{key}:data")).arg(0).arg(limit.max(1) - 1);
+        pipe.ignore_errors();
+        let answers = self.connection.call_all(&pipe).await?;
+        let mut counts = MinuteCounts::default();
+        if let Some(Value::Array(fields)) = answers.first() {
+            counts.count = fields.first().map_or(0, number);
+            counts.since_ms = fields.get(1).map_or(0, number);
+        }
+        if let Some(Value::Array(minutes)) = answers.get(1) {
+            counts.minutes = minutes.iter().map(number).collect();
+        }
+        Ok(counts)
+    }
+}
