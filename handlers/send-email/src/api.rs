@@ -42,9 +42,7 @@ fn refused(endpoint: &str, response: &Response) -> JobError {
     let said: String = says.chars().take(SHOWN).collect();
     let message = format!("the e-mail API at `{endpoint}` answered {status}: {}", said.trim());
     match status {
-        429 => {
-            JobError::rate_limited(response.retry_after(), message)
-        }
+        429 => JobError::rate_limited(response.retry_after(), message),
         408 | 500.. => JobError::retryable(message).code("api-trouble"),
         // An attempt before this one is still under way there.
         409 if says.contains("concurrent_idempotent_requests") => {

@@ -21,9 +21,7 @@ pub(crate) fn fetch(url: &str, max: usize) -> Result<Vec<u8>, JobError> {
 fn refused(url: &str, response: &Response) -> JobError {
     let status = response.status;
     match status {
-        429 => {
-            JobError::rate_limited(response.retry_after(), format!("`{url}` answered 429"))
-        }
+        429 => JobError::rate_limited(response.retry_after(), format!("`{url}` answered 429")),
         408 | 500.. => JobError::retryable(format!("`{url}` answered {status}")).code("server-trouble"),
         300..400 => {
             let to = response.header("location").unwrap_or("nowhere");

@@ -97,6 +97,8 @@ pub struct Worker {
     pub stalled_interval: Duration,
     /// How often a job may be found abandoned before it fails.
     pub max_stalled_count: u32,
+    /// Minutes of BullMQ's per-minute counts that are kept; 0 counts nothing.
+    pub metrics_minutes: u32,
     /// Threads that run handlers; `None` takes one per core.
     pub threads: Option<usize>,
     /// Where compiled modules are kept; `None` compiles at each start.

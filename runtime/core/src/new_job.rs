@@ -286,7 +286,11 @@ impl Reader<'_> {
                     }
                 }
             }
-            _ => self.expect(name, "true, false, a number of jobs, or an object with `age` and `count`", &value),
+            _ => self.expect(
+                name,
+                "true, false, a number of jobs, or an object with `age` and `count`",
+                &value,
+            ),
         }
     }
 

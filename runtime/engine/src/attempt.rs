@@ -220,6 +220,7 @@ mod tests {
             started_before: 0,
             deferred_failure: Some("child failed".into()),
             stacktrace: None,
+            scheduler: None,
             token: "t".into(),
         }
     }

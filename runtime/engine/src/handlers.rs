@@ -133,8 +133,8 @@ fn job_types(
                 .map_err(|error| problem(&job.allow_place, error.to_string()))
                 .unwrap_or_default();
             let key = (job.handler.clone(), job.limits.fuel.is_some());
-            let module = modules.entry(key).or_insert_with_key(|(path, metered)| {
-                match sandbox.load(path, *metered) {
+            let module =
+                modules.entry(key).or_insert_with_key(|(path, metered)| match sandbox.load(path, *metered) {
                     Ok(module) => {
                         loaded(path, &module);
                         Some(module)
@@ -143,8 +143,7 @@ fn job_types(
                         problem(&job.handler_place, with_suggestion(&error, path));
                         None
                     }
-                }
-            });
+                });
             let Some(module) = module else { continue };
             if let Err(error) = module.fits(&job.limits) {
                 problem(&job.handler_place, error.to_string());

@@ -7,6 +7,7 @@
 mod attempt;
 mod handlers;
 mod held;
+mod iterate;
 mod listener;
 mod pump;
 mod reporter;

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::attempt::{Executor, Finished};
+use crate::iterate::schedule_next;
 use crate::listener::Listener;
 use crate::slots::Slots;
 use crate::worker::Phase;
@@ -44,6 +45,8 @@ pub(crate) struct Pump {
     /// Unique to this process; with a running number it makes each call's token.
     pub worker_id: Arc<str>,
     pub worker_name: Option<String>,
+    /// Of BullMQ's per-minute counts.
+    pub metrics_minutes: u32,
     pub listener: Listener,
     pub phase: watch::Receiver<Phase>,
     /// Running numbers of all pumps of this worker.
@@ -153,7 +156,7 @@ impl Pump {
         let (queue, lock, worker) = (self.queue.clone(), self.lock, self.worker_name.clone());
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
         let token: Arc<str> = format!("{}:{number}", self.worker_id).into();
-        let clock = self.executor.context.clock.clone();
+        let (clock, metrics_minutes) = (self.executor.context.clock.clone(), self.metrics_minutes);
         Box::pin(async move {
             let request = TurnRequest {
                 settlements: &settlements,
@@ -161,6 +164,8 @@ impl Pump {
                 token,
                 lock,
                 worker: worker.as_deref(),
+                metrics_minutes,
+                rate_limit: None,
                 now_ms: clock.now_ms(),
             };
             let result = queue.turn(&request).await;
@@ -252,9 +257,12 @@ impl Pump {
         let interrupter = Interrupter::default();
         let since = self.executor.context.clock.now_ms();
         self.executor.held.take(&job.id, &job.name, &job.token, &interrupter, since);
-        let (executor, to_us) = (Arc::clone(&self.executor), to_us.clone());
+        let (executor, to_us, queue) = (Arc::clone(&self.executor), to_us.clone(), self.queue.clone());
         let attempt = async move {
-            let finished = executor.execute(job, interrupter).await;
+            let finished = match schedule_next(&queue, &executor.context, &job).await {
+                Some(finished) => finished,
+                None => executor.execute(job, interrupter).await,
+            };
             // Our receiver lives until every attempt has ended.
             let _ = to_us.send(finished);
         };

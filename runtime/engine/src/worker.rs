@@ -165,6 +165,7 @@ impl Worker {
                 lock: settings.lock_duration,
                 worker_id: Arc::clone(&self.id),
                 worker_name: settings.name.clone(),
+                metrics_minutes: settings.metrics_minutes,
                 listener: listener.clone(),
                 phase: self.control.phase.subscribe(),
                 calls: Arc::clone(&calls),

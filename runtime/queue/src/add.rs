@@ -132,9 +132,9 @@ impl NewJob {
         call.arg(options.timestamp_ms.unwrap_or(now_ms)).arg(options.delay_ms).arg(options.priority);
         call.arg(u8::from(options.lifo)).arg(u8::from(waits));
         match &self.parent {
-            Some(parent) => call
-                .arg(format!("{}:{}", parent.queue_key, parent.id))
-                .arg(self.parent_field(parent)),
+            Some(parent) => {
+                call.arg(format!("{}:{}", parent.queue_key, parent.id)).arg(self.parent_field(parent))
+            }
             None => call.arg("").arg(""),
         };
         match &options.deduplication {
@@ -161,12 +161,8 @@ fn with_parent(stored: &str, parent: &ParentRef) -> String {
 }
 
 fn flags(once: &Deduplication) -> String {
-    let all = [
-        (once.extend, 'e'),
-        (once.replace, 'r'),
-        (once.keep_last_if_active, 'k'),
-        (once.reschedule, 's'),
-    ];
+    let all =
+        [(once.extend, 'e'), (once.replace, 'r'), (once.keep_last_if_active, 'k'), (once.reschedule, 's')];
     all.iter().filter(|(set, _)| *set).map(|(_, letter)| *letter).collect()
 }
 
@@ -181,7 +177,11 @@ fn answer(value: Value) -> Result<String, Refusal> {
 impl Queue {
     /// Adds jobs and answers each one's id, or that of the job that stands for it. Nothing is added when one of them
     /// breaks a rule. Repeating it adds those without a custom or deduplication id again.
-    pub async fn add(&self, jobs: &[NewJob], now_ms: u64) -> Result<Vec<Result<String, Refusal>>, QueueError> {
+    pub async fn add(
+        &self,
+        jobs: &[NewJob],
+        now_ms: u64,
+    ) -> Result<Vec<Result<String, Refusal>>, QueueError> {
         jobs.iter().try_for_each(NewJob::check)?;
         let mut ids = Vec::with_capacity(jobs.len());
         for batch in jobs.chunks(BATCH) {

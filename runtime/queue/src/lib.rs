@@ -20,7 +20,9 @@ mod script;
 mod turn;
 mod wait;
 
-pub use add::{AddedFlow, Flow, MAX_FLOW, NewJob, ParentRef, Refusal, add_flow, check_custom_id, check_queue_name};
+pub use add::{
+    AddedFlow, Flow, MAX_FLOW, NewJob, ParentRef, Refusal, add_flow, check_custom_id, check_queue_name,
+};
 pub use browse::{Children, MinuteCounts};
 pub use connection::{Connection, ServerFacts};
 pub use error::{ErrorKind, QueueError};
@@ -56,6 +58,12 @@ impl Queue {
     #[must_use]
     pub fn name(&self) -> &str {
         self.keys.queue()
+    }
+
+    /// The connection that it uses.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// The queue's keys.

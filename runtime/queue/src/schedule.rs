@@ -1,6 +1,6 @@
 //! Job schedulers: jobs that are made again and again, by a cron pattern or every so many ms.
 
-use gristmill_core::new_job::{NewJobOptions, MAX_PRIORITY};
+use gristmill_core::new_job::{MAX_PRIORITY, NewJobOptions};
 use gristmill_core::schedule::{ScheduleError, next_run};
 use redis::Value;
 use serde::Serialize;
@@ -111,7 +111,9 @@ impl NewScheduler {
             return invalid("`limit` must be at least 1");
         }
         if self.options.deduplication.is_some() || self.options.custom_id.is_some() {
-            return invalid("a scheduler's jobs have ids of their own; leave out `jobId` and `deduplication`");
+            return invalid(
+                "a scheduler's jobs have ids of their own; leave out `jobId` and `deduplication`",
+            );
         }
         Ok(())
     }

@@ -95,6 +95,13 @@ pub enum QueueEvent<'a> {
         /// The option.
         option: &'static str,
     },
+    /// A scheduler's next job could not be made.
+    NotScheduled {
+        /// The scheduler.
+        scheduler: &'a str,
+        /// Why.
+        error: &'a dyn Display,
+    },
     /// A call failed; `first` in a row.
     RedisFailed {
         /// The error.
@@ -153,6 +160,10 @@ impl QueueEvent<'_> {
             Self::OddOption { id, option } => {
                 families.odd_options.with_label_values(&[queue, option]).inc();
                 tracing::debug!(queue, id, option, "the job's option cannot be read; its default holds");
+            }
+            Self::NotScheduled { scheduler, error } => {
+                families.not_scheduled.with_label_values(&[queue]).inc();
+                tracing::error!(queue, scheduler, %error, "the scheduler's next job cannot be made; its series ends");
             }
             Self::RedisFailed { error, first } => {
                 families.redis_errors.with_label_values(&[queue]).inc();

@@ -169,8 +169,11 @@ async fn hup_takes_up_a_changed_configuration_or_none_of_it() {
     served.worker.signal("HUP");
     served.worker.line_with("the old configuration stays");
 
-    std::fs::write(&file, old.replace("10s", "100ms").replace("[server]", "[worker]\nname = \"w\"\n[server]"))
-        .unwrap();
+    std::fs::write(
+        &file,
+        old.replace("10s", "100ms").replace("[server]", "[worker]\nname = \"w\"\n[server]"),
+    )
+    .unwrap();
     served.worker.signal("HUP");
     assert!(served.worker.line_with("need a restart").contains("[worker]"));
     served.worker.line_with("configuration read again");

@@ -150,6 +150,10 @@ fn worker<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>) -> Worker {
         reader.error(stalled.place, "`worker.stalled_interval` must be at least `50ms`", None);
     }
     let max_stalled = reader.get(&mut section, "max_stalled_count", &COUNT, &[], 1).value;
+    let minutes = reader.get(&mut section, "metrics_minutes", &COUNT, &[], TWO_WEEKS);
+    if minutes.value > 1_000_000 {
+        reader.error(minutes.place.clone(), "`worker.metrics_minutes` must be 0 to 1000000", None);
+    }
     let threads = reader.find(&mut section, "threads", &COUNT, &[]);
     if let Some(threads) = threads.as_ref().filter(|t| !(1..=1_024).contains(&t.value)) {
         reader.error(threads.place.clone(), "`worker.threads` must be 1 to 1024", None);
@@ -162,10 +166,14 @@ fn worker<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>) -> Worker {
         lock_duration: lock.value,
         stalled_interval: stalled.value,
         max_stalled_count: u32::try_from(max_stalled).unwrap_or(u32::MAX),
+        metrics_minutes: u32::try_from(minutes.value).unwrap_or(u32::MAX),
         threads: threads.and_then(|got| usize::try_from(got.value).ok()),
         cache_dir: cache.or_else(|| default_cache_dir(reader.env)),
     }
 }
+
+/// In minutes: as long as BullMQ's own longest.
+const TWO_WEEKS: u64 = 14 * 24 * 60;
 
 /// `$XDG_CACHE_HOME/gristmill`, or `~/.cache/gristmill`.
 fn default_cache_dir(env: &BTreeMap<String, String>) -> Option<PathBuf> {

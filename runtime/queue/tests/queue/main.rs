@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
+mod adding;
 mod flows;
 mod limits;
 mod locks;
+mod operate;
+mod schedule;
 mod settle;
 mod support;
 mod take;

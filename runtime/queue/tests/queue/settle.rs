@@ -1,8 +1,8 @@
 use gristmill_core::options::Keep;
 use gristmill_core::settlement::Action;
-use gristmill_queue::{Code, NewJob};
+use gristmill_queue::Code;
 
-use crate::support::{Bench, NOW, complete, fail, ids, job, retry, settlement};
+use crate::support::{Bench, NOW, complete, fail, ids, job, retry, settlement, with};
 
 fn bounded(count: Option<u64>, age_s: Option<u64>) -> Keep {
     Keep::Bounded { count, age_s, limit: 1_000 }
@@ -104,14 +104,7 @@ async fn retries_go_to_the_back_or_to_delayed_and_count_an_attempt() {
 #[tokio::test]
 async fn a_released_job_goes_to_the_front_and_keeps_its_attempts() {
     let mut bench = Bench::new().await;
-    bench
-        .add(&[
-            job("{}"),
-            job("{}"),
-            NewJob { priority: 7, ..job("{}") },
-            NewJob { priority: 7, ..job("{}") },
-        ])
-        .await;
+    bench.add(&[job("{}"), job("{}"), with(r#"{"priority":7}"#), with(r#"{"priority":7}"#)]).await;
     let taken = bench.take(3).await;
     let release: Vec<_> = taken.jobs.iter().map(|j| settlement(j, Action::Release)).collect();
     bench.settle(&release).await;

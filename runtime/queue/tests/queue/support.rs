@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gristmill_core::new_job::NewJobOptions;
 use gristmill_core::options::Keep;
 use gristmill_core::settlement::{Action, Settlement};
 use gristmill_queue::{Code, Connection, NewJob, PrivateRedis, Queue, Taken, Turn, TurnRequest};
@@ -33,7 +34,7 @@ impl Bench {
     }
 
     pub(crate) async fn add(&self, jobs: &[NewJob]) -> Vec<String> {
-        self.queue.add(jobs, NOW).await.unwrap()
+        self.queue.add(jobs, NOW).await.unwrap().into_iter().map(Result::unwrap).collect()
     }
 
     pub(crate) async fn add_plain(&self, count: usize) -> Vec<String> {
@@ -48,7 +49,16 @@ impl Bench {
         let token: Arc<str> = format!("token-{now_ms}-{take}").into();
         let lock = Duration::from_secs(30);
         self.queue
-            .turn(&TurnRequest { settlements, take, token, lock, worker: Some("w1"), now_ms })
+            .turn(&TurnRequest {
+                settlements,
+                take,
+                token,
+                lock,
+                worker: Some("w1"),
+                metrics_minutes: 3,
+                rate_limit: None,
+                now_ms,
+            })
             .await
             .unwrap()
     }
@@ -77,8 +87,16 @@ impl Bench {
     }
 }
 
+/// A job with these options as stored, odd ones too.
 pub(crate) fn job(opts: &str) -> NewJob {
-    NewJob { name: "n".into(), data: "{\"a\":1}".into(), opts: opts.into(), ..NewJob::default() }
+    let options = NewJobOptions { stored: opts.into(), ..NewJobOptions::default() };
+    NewJob { name: "n".into(), data: "{\"a\":1}".into(), options, parent: None }
+}
+
+/// A job with the options that a producer gives.
+pub(crate) fn with(options: &str) -> NewJob {
+    let options = NewJobOptions::parse(options).unwrap();
+    NewJob { name: "n".into(), data: "{\"a\":1}".into(), options, parent: None }
 }
 
 pub(crate) fn ids(turn: &Turn) -> Vec<&str> {

@@ -1,6 +1,6 @@
-use gristmill_queue::{NewJob, Next};
+use gristmill_queue::Next;
 
-use crate::support::{Bench, NOW, ids, job};
+use crate::support::{Bench, NOW, ids, job, with};
 
 #[tokio::test]
 async fn takes_first_in_first_out_and_locks_what_it_takes() {
@@ -24,15 +24,15 @@ async fn takes_first_in_first_out_and_locks_what_it_takes() {
 #[tokio::test]
 async fn jobs_without_priority_go_first_then_by_priority_then_by_age() {
     let bench = Bench::new().await;
-    let with = |priority, id: &str| NewJob { priority, custom_id: Some(id.into()), ..job("{}") };
-    bench.add(&[with(5, "e"), with(1, "a"), with(1, "b"), with(0, "first")]).await;
+    let named = |priority, id: &str| with(&format!(r#"{{"priority":{priority},"jobId":"{id}"}}"#));
+    bench.add(&[named(5, "e"), named(1, "a"), named(1, "b"), named(0, "first")]).await;
     assert_eq!(ids(&bench.take(10).await), ["first", "a", "b", "e"]);
 }
 
 #[tokio::test]
 async fn delayed_jobs_become_due_in_order_and_the_next_time_is_told() {
     let mut bench = Bench::new().await;
-    let after = |delay_ms| NewJob { delay_ms, ..job("{}") };
+    let after = |delay_ms| with(&format!(r#"{{"delay":{delay_ms}}}"#));
     bench.add(&[after(200), after(100), after(100), after(9_000)]).await;
     let early = bench.turn(&[], 10, NOW + 98).await;
     assert_eq!((ids(&early).len(), early.next), (0, Next::Empty(Some(NOW + 100))));
@@ -84,7 +84,7 @@ async fn a_marker_is_left_only_where_somebody_can_use_it() {
 #[tokio::test]
 async fn a_paused_queue_gives_nothing_and_keeps_its_delayed_jobs() {
     let mut bench = Bench::new().await;
-    bench.add(&[job("{}"), NewJob { delay_ms: 5, ..job("{}") }]).await;
+    bench.add(&[job("{}"), with(r#"{"delay":5}"#)]).await;
     bench.redis::<()>("HSET bull:q:meta paused 1").await;
     let turn = bench.turn(&[], 5, NOW + 100).await;
     assert_eq!((turn.jobs.len(), turn.next), (0, Next::Paused));

@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use gristmill_queue::{Connection, ErrorKind, EventReader, Marker, NewJob, Waiter, queue_names};
+use gristmill_queue::{Connection, ErrorKind, EventReader, Marker, Waiter, queue_names};
 
-use crate::support::{Bench, NOW, job};
+use crate::support::{Bench, NOW, job, with};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -16,9 +16,7 @@ async fn one_wait_serves_many_queues_and_can_be_ended_from_outside() {
 
     other.add(&[job("{}")], NOW).await.unwrap();
     assert_eq!(waiter.wait(&keys, LONG).await.unwrap(), Some((keys[1].clone(), Marker::Now)));
-    bench.queue.add(&[NewJob { delay_ms: 70_000, ..job("{}") }], NOW).await.unwrap();
-    // A plain add leaves a base marker too; the delay's comes after it.
-    assert_eq!(waiter.wait(&keys, LONG).await.unwrap(), Some((keys[0].clone(), Marker::Now)));
+    bench.queue.add(&[with(r#"{"delay":70000}"#)], NOW).await.unwrap();
     assert_eq!(waiter.wait(&keys, LONG).await.unwrap(), Some((keys[0].clone(), Marker::Due(NOW + 70_000))));
 
     let waiting = tokio::spawn(async move { waiter.wait(&keys, LONG).await });
@@ -45,7 +43,7 @@ async fn a_wait_goes_on_after_the_server_was_away() {
 #[tokio::test]
 async fn counts_states_and_names_are_read() {
     let mut bench = Bench::new().await;
-    bench.add(&[job("{}"), NewJob { delay_ms: 5, ..job("{}") }, NewJob { priority: 2, ..job("{}") }]).await;
+    bench.add(&[job("{}"), with(r#"{"delay":5}"#), with(r#"{"priority":2}"#)]).await;
     bench.take(1).await;
     bench.redis::<()>("SET bull:q:failed nonsense").await;
     let counts = bench.queue.counts().await.unwrap();
@@ -76,7 +74,7 @@ async fn events_are_followed_from_now_on() {
 #[tokio::test]
 async fn a_custom_id_adds_once_and_a_bad_one_not_at_all() {
     let bench = Bench::new().await;
-    let named = |id: &str| NewJob { custom_id: Some(id.into()), ..job("{}") };
+    let named = |id: &str| with(&format!(r#"{{"jobId":"{id}"}}"#));
     assert_eq!(bench.add(&[named("mine"), named("mine")]).await, ["mine", "mine"]);
     assert_eq!(bench.queue.counts().await.unwrap()[0], 1);
     let error = bench.queue.add(&[named("wait")], NOW).await.unwrap_err();

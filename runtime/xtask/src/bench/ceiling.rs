@@ -33,6 +33,8 @@ async fn drive(queue: Queue, lane: usize, batch: usize, remove: bool) -> Result<
             token,
             lock: Duration::from_secs(30),
             worker: None,
+            metrics_minutes: 0,
+            rate_limit: None,
             now_ms,
         };
         let turn = queue.turn(&request).await?;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use gristmill_core::clock::Clock;
+use gristmill_core::new_job::NewJobOptions;
 use gristmill_queue::{Connection, NewJob, PrivateRedis, Queue};
 use redis::aio::MultiplexedConnection;
 
@@ -104,7 +105,12 @@ async fn finish(
 pub(crate) fn job(remove: bool) -> NewJob {
     let opts = if remove { r#"{"attempts":0,"removeOnComplete":true}"# } else { r#"{"attempts":0}"# };
     let data = r#"{"steps":[{"op":"return","value":{"ok":true}}],"to":"someone@example.com","template":"welcome-42"}"#;
-    NewJob { name: "bench".into(), data: data.into(), opts: opts.into(), ..NewJob::default() }
+    NewJob {
+        name: "bench".into(),
+        data: data.into(),
+        options: NewJobOptions { stored: opts.into(), ..NewJobOptions::default() },
+        parent: None,
+    }
 }
 
 async fn fill(queue: &Queue, contender: Contender) -> Result<()> {

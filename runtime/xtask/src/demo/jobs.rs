@@ -39,8 +39,7 @@ fn sample(handler: &str) -> Result<Value> {
 }
 
 fn batch(queue: &'static str, name: &'static str, count: usize, data: impl Fn(usize) -> Value) -> Batch {
-    let job =
-        |n| NewJob { name: name.into(), data: data(n).to_string(), opts: "{}".into(), ..NewJob::default() };
+    let job = |n| NewJob { name: name.into(), data: data(n).to_string(), ..NewJob::default() };
     Batch { queue, name, jobs: (0..count).map(job).collect(), expected: Expected::Completed }
 }
 
