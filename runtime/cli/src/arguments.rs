@@ -40,12 +40,18 @@ pub(crate) enum Command {
     Worker,
     /// Check configuration and handlers; print the effective values and their sources
     Check,
-    /// Add and look at jobs
+    /// Add, look at and move jobs
     #[command(subcommand)]
     Job(JobCommand),
-    /// Look at queues
+    /// Add trees of jobs
+    #[command(subcommand)]
+    Flow(FlowCommand),
+    /// Look at queues, pause and clean them
     #[command(subcommand)]
     Queue(QueueCommand),
+    /// Make jobs again and again
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
 }
 
 #[derive(Debug, Args)]
@@ -88,7 +94,7 @@ pub(crate) struct DevArguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum JobCommand {
     /// Add a job
-    Add(AddArguments),
+    Add(Box<AddArguments>),
     /// Show a job: its state, fields and log
     Show {
         /// The queue
@@ -96,6 +102,156 @@ pub(crate) enum JobCommand {
         /// The job's id
         id: String,
     },
+    /// List jobs of one state
+    List(ListArguments),
+    /// Print a job's log
+    Logs {
+        /// The queue
+        queue: String,
+        /// The job's id
+        id: String,
+        /// Lines to leave out at the beginning
+        #[arg(long, default_value_t = 0)]
+        from: usize,
+        /// Lines to print at most
+        #[arg(long, default_value_t = 1_000)]
+        count: usize,
+    },
+    /// Let finished jobs run again
+    Retry {
+        /// The queue
+        queue: String,
+        /// Ids of jobs
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        ids: Vec<String>,
+        /// Every job that has failed by now
+        #[arg(long)]
+        all: bool,
+        /// Completed jobs in place of failed ones
+        #[arg(long)]
+        completed: bool,
+        /// Forget the attempts that they have made
+        #[arg(long, conflicts_with = "all")]
+        reset: bool,
+    },
+    /// Let delayed jobs run now
+    Promote {
+        /// The queue
+        queue: String,
+        /// Ids of jobs
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        ids: Vec<String>,
+        /// Every delayed job
+        #[arg(long)]
+        all: bool,
+    },
+    /// Remove jobs with their children
+    Remove {
+        /// The queue
+        queue: String,
+        /// Ids of jobs
+        #[arg(required = true)]
+        ids: Vec<String>,
+        /// Leave their children
+        #[arg(long)]
+        keep_children: bool,
+    },
+    /// Change a job's priority, or a delayed job's delay
+    #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
+    Change {
+        /// The queue
+        queue: String,
+        /// The job's id
+        id: String,
+        /// Its new priority; 0 is none
+        #[arg(long, group = "change", value_parser = clap::value_parser!(u32).range(0..=2_097_151))]
+        priority: Option<u32>,
+        /// Not before this has passed, from now
+        #[arg(long, group = "change", value_parser = parse_duration)]
+        delay: Option<Duration>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    /// The queue
+    pub queue: String,
+    /// waiting, active, prioritized, delayed, waiting-children, completed, failed or paused
+    #[arg(long, default_value = "waiting")]
+    pub state: String,
+    /// Jobs to leave out at the beginning
+    #[arg(long, default_value_t = 0)]
+    pub from: usize,
+    /// Jobs to list at most
+    #[arg(long, default_value_t = 20)]
+    pub count: usize,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum FlowCommand {
+    /// Add a tree of jobs, all or none: each waits for its children
+    Add {
+        /// JSON, or `@FILE`, or `-`: `{"name":…,"queueName":…,"data":…,"opts":…,"children":[…]}`
+        flow: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ScheduleCommand {
+    /// List a queue's schedulers
+    List {
+        /// The queue
+        queue: String,
+    },
+    /// Create a scheduler, or change it
+    Upsert(Box<UpsertArguments>),
+    /// Remove a scheduler and its next job
+    Remove {
+        /// The queue
+        queue: String,
+        /// The scheduler's id
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpsertArguments {
+    /// The queue
+    pub queue: String,
+    /// The scheduler's id
+    pub id: String,
+    /// The name of its jobs
+    pub name: String,
+    /// A cron pattern of five fields, or six with seconds first
+    #[arg(long, conflicts_with = "every", required_unless_present = "every")]
+    pub pattern: Option<String>,
+    /// From one job to the next, such as `15m`
+    #[arg(long, value_parser = parse_duration)]
+    pub every: Option<Duration>,
+    /// Time zone of the pattern, such as `Europe/Berlin` [default: UTC]
+    #[arg(long, requires = "pattern")]
+    pub zone: Option<String>,
+    /// Their data: JSON, or `@FILE`, or `-`
+    #[arg(long, default_value = "{}", value_name = "JSON")]
+    pub data: String,
+    /// Their BullMQ options as a JSON object
+    #[arg(long, value_name = "JSON")]
+    pub options: Option<String>,
+    /// Jobs at most
+    #[arg(long)]
+    pub limit: Option<u64>,
+    /// No job before this time, such as `2027-01-01T00:00:00Z`
+    #[arg(long, value_name = "TIME")]
+    pub start: Option<jiff::Timestamp>,
+    /// No job after this time
+    #[arg(long, value_name = "TIME")]
+    pub end: Option<jiff::Timestamp>,
+    /// The first job is now, whatever the pattern says
+    #[arg(long, requires = "pattern")]
+    pub immediately: bool,
+    /// Runs this long after each full interval
+    #[arg(long, requires = "every", value_parser = parse_duration)]
+    pub offset: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
@@ -119,6 +275,9 @@ pub(crate) struct AddArguments {
     /// Delay between attempts, such as `exponential:1s`
     #[arg(long, value_parser = Backoff::parse)]
     pub backoff: Option<Backoff>,
+    /// Further BullMQ options as a JSON object, such as `{"deduplication":{"id":"a"}}`
+    #[arg(long, value_name = "JSON")]
+    pub options: Option<String>,
     /// An id of your own; adding it twice adds it once
     #[arg(long)]
     pub job_id: Option<String>,
@@ -134,6 +293,54 @@ pub(crate) struct AddArguments {
 pub(crate) enum QueueCommand {
     /// List queues with their counts
     List,
+    /// Show a queue's counts
+    Show {
+        /// The queue
+        queue: String,
+    },
+    /// Pause a queue for every worker; running jobs end
+    Pause {
+        /// The queue
+        queue: String,
+    },
+    /// Resume a paused queue
+    Resume {
+        /// The queue
+        queue: String,
+    },
+    /// Remove the jobs that wait; a scheduler's next job stays
+    Drain {
+        /// The queue
+        queue: String,
+        /// Delayed jobs too
+        #[arg(long)]
+        delayed: bool,
+    },
+    /// Remove old jobs of one state
+    Clean {
+        /// The queue
+        queue: String,
+        /// completed, failed, wait, paused, active, delayed, prioritized or waiting-children
+        #[arg(long, default_value = "completed")]
+        state: String,
+        /// Only jobs older than this
+        #[arg(long, default_value = "0s", value_parser = parse_duration)]
+        grace: Duration,
+        /// Jobs at most
+        #[arg(long, default_value_t = 10_000)]
+        limit: u64,
+    },
+    /// Remove a queue with everything in it; asks first
+    Obliterate {
+        /// The queue
+        queue: String,
+        /// Even while jobs are running
+        #[arg(long)]
+        force: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[cfg(test)]

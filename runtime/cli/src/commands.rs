@@ -5,4 +5,5 @@ pub(crate) mod dev;
 pub(crate) mod job;
 pub(crate) mod queue;
 pub(crate) mod run;
+pub(crate) mod schedule;
 pub(crate) mod worker;

@@ -36,6 +36,11 @@ impl Failure {
         Self { code: USAGE, lines }
     }
 
+    /// What could not be done, each by itself.
+    pub(crate) fn failed(lines: Vec<String>) -> Self {
+        Self { code: FAILED, lines }
+    }
+
     pub(crate) fn into_lines(self) -> Vec<String> {
         self.lines
     }

@@ -39,7 +39,9 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Worker => commands::worker::worker(&global),
         Command::Check => commands::check::check(&global),
         Command::Job(job) => commands::job::job(job, &global),
-        Command::Queue(queue) => commands::queue::queue(&queue, &global),
+        Command::Flow(flow) => commands::job::flow(&flow, &global),
+        Command::Queue(queue) => commands::queue::queue(queue, &global),
+        Command::Schedule(schedule) => commands::schedule::schedule(schedule, &global),
     }
 }
 

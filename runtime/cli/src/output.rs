@@ -12,6 +12,12 @@ pub(crate) fn json<T: Serialize>(value: &T) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Ms since the epoch, as Redis has them, as a time that people read.
+pub(crate) fn time(ms: &str) -> String {
+    let at = ms.parse().ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    at.map_or_else(|| ms.to_owned(), |at| format!("{at:.0}"))
+}
+
 /// A table with a head.
 pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
     let mut table = Table::new();

@@ -1,130 +1,159 @@
-//! `gristmill job add` and `job show`.
+//! `gristmill job`: adding jobs, looking at them, and moving them.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
-use gristmill_core::backoff::Backoff;
 use gristmill_core::clock::Clock;
-use gristmill_queue::{Connection, EventReader, JobView, NewJob, Queue};
-use serde_json::{Map, Value, json};
+use gristmill_core::config::Config;
+use gristmill_queue::{Connection, Finished, Queue, STATES, Unmoved};
+use serde_json::json;
 
-use crate::arguments::{AddArguments, Global, JobCommand};
-use crate::failure::{FAILED, Failure};
+use crate::arguments::{FlowCommand, Global, JobCommand, ListArguments};
+use crate::failure::Failure;
 use crate::{host, output, settings};
+
+mod add;
 
 pub(crate) fn job(command: JobCommand, global: &Global) -> Result<ExitCode, Failure> {
     let config = settings::accept(settings::read(global, true)?)?;
+    host::host_runtime()?.block_on(run(command, &config, global.json))
+}
+
+pub(crate) fn flow(command: &FlowCommand, global: &Global) -> Result<ExitCode, Failure> {
+    let FlowCommand::Add { flow } = command;
+    let config = settings::accept(settings::read(global, true)?)?;
     host::host_runtime()?.block_on(async {
         let (connection, _) = Connection::open(&config.redis.url).await?;
-        let queue = |name: &str| Queue::new(connection.clone(), &config.redis.prefix, name);
-        match command {
-            JobCommand::Add(arguments) => add(&queue(&arguments.queue), arguments, global.json).await,
-            JobCommand::Show { queue: name, id } => show(&queue(&name), &id, global.json).await,
-        }
+        add::add_tree(&connection, &config.redis.prefix, flow, global.json).await
     })
 }
 
-fn millis(duration: Option<Duration>) -> u64 {
-    duration.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// BullMQ's `opts` for what was asked.
-fn options(arguments: &AddArguments) -> Map<String, Value> {
-    let mut options = Map::new();
-    options.insert("attempts".into(), json!(arguments.attempts.unwrap_or(0)));
-    if let Some(delay) = arguments.delay {
-        options.insert("delay".into(), json!(millis(Some(delay))));
-    }
-    if let Some(priority) = arguments.priority {
-        options.insert("priority".into(), json!(priority));
-    }
-    if arguments.lifo {
-        options.insert("lifo".into(), json!(true));
-    }
-    if let Some(id) = &arguments.job_id {
-        options.insert("jobId".into(), json!(id));
-    }
-    let backoff = match &arguments.backoff {
-        Some(Backoff::Fixed { delay_ms, .. }) => Some(json!({ "type": "fixed", "delay": delay_ms })),
-        Some(Backoff::Exponential { delay_ms, .. }) => {
-            Some(json!({ "type": "exponential", "delay": delay_ms }))
+async fn run(command: JobCommand, config: &Config, as_json: bool) -> Result<ExitCode, Failure> {
+    let (connection, _) = Connection::open(&config.redis.url).await?;
+    let queue = |name: &str| Queue::new(connection.clone(), &config.redis.prefix, name);
+    let now = Clock::System.now_ms();
+    match command {
+        JobCommand::Add(arguments) => add::add(&queue(&arguments.queue), *arguments, as_json).await,
+        JobCommand::Show { queue: name, id } => show(&queue(&name), &id, as_json).await,
+        JobCommand::List(arguments) => list(&queue(&arguments.queue), &arguments, as_json).await,
+        JobCommand::Logs { queue: name, id, from, count } => {
+            logs(&queue(&name), &id, from, count, as_json).await
         }
-        Some(Backoff::Unknown(_)) | None => None,
-    };
-    if let Some(backoff) = backoff {
-        options.insert("backoff".into(), backoff);
-    }
-    options
-}
-
-async fn add(queue: &Queue, arguments: AddArguments, as_json: bool) -> Result<ExitCode, Failure> {
-    if queue.name().is_empty() || queue.name().contains(':') {
-        return Err(Failure::usage(format!(
-            "`{}` is not a queue name: it must not be empty or contain `:`",
-            queue.name()
-        )));
-    }
-    let job = NewJob {
-        name: arguments.name.clone(),
-        data: settings::read_json(&arguments.data)?,
-        opts: Value::Object(options(&arguments)).to_string(),
-        custom_id: arguments.job_id.clone(),
-        delay_ms: millis(arguments.delay),
-        priority: arguments.priority.unwrap_or(0),
-        lifo: arguments.lifo,
-    };
-    // Before the job is added, so that its end cannot be missed.
-    let mut events = if arguments.wait { Some(EventReader::from_now(queue).await?) } else { None };
-    let ids = queue.add(&[job], Clock::System.now_ms()).await?;
-    let id = ids.into_iter().next().unwrap_or_default();
-    let Some(events) = &mut events else {
-        if as_json {
-            output::json(&json!({ "queue": queue.name(), "id": id }))?;
-        } else {
-            anstream::println!("{id}");
-        }
-        return Ok(ExitCode::SUCCESS);
-    };
-    anstream::eprintln!("added job {id} to {}, waiting for it", queue.name());
-    wait(queue, events, &id, as_json).await
-}
-
-async fn wait(queue: &Queue, events: &mut EventReader, id: &str, as_json: bool) -> Result<ExitCode, Failure> {
-    // A job with an id of the user's choice may have ended long ago.
-    if let Some(view) = queue.job(id).await?.filter(JobView::is_finished) {
-        let field = |name: &str| view.fields.get(name).cloned().unwrap_or_default();
-        return tell(id, view.state, &field("returnvalue"), &field("failedReason"), as_json);
-    }
-    loop {
-        for event in events.next(Duration::from_secs(5)).await? {
-            if event.job != id {
-                continue;
+        JobCommand::Retry { queue: name, ids, all, completed, reset } => {
+            let (queue, from) =
+                (queue(&name), if completed { Finished::Completed } else { Finished::Failed });
+            if all {
+                let moved = queue.retry_all(from, now, told("retried"), now).await?;
+                return done("retried", moved, as_json);
             }
-            let field = |name: &str| event.fields.get(name).cloned().unwrap_or_default();
-            match event.name.as_str() {
-                "progress" => anstream::eprintln!("progress {}", field("data")),
-                "completed" | "failed" => {
-                    return tell(id, &event.name, &field("returnvalue"), &field("failedReason"), as_json);
+            each("retried", &ids, as_json, async |id| queue.retry(id, from, reset, now).await).await
+        }
+        JobCommand::Promote { queue: name, ids, all } => {
+            let queue = queue(&name);
+            if all {
+                let moved = queue.promote_all(told("promoted"), now).await?;
+                return done("promoted", moved, as_json);
+            }
+            each("promoted", &ids, as_json, async |id| queue.promote(id, now).await).await
+        }
+        JobCommand::Remove { queue: name, ids, keep_children } => {
+            let queue = queue(&name);
+            each("removed", &ids, as_json, async |id| queue.remove(id, !keep_children, now).await).await
+        }
+        JobCommand::Change { queue: name, id, priority, delay } => {
+            let queue = queue(&name);
+            each("changed", &[id], as_json, async |id| {
+                if let Some(priority) = priority
+                    && let Err(unmoved) = queue.change_priority(id, priority, false, now).await?
+                {
+                    return Ok(Err(unmoved));
                 }
-                "removed" => return Err(Failure::new(format!("job {id} was removed"))),
-                _ => {}
-            }
+                match delay {
+                    Some(delay) => {
+                        let ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+                        queue.change_delay(id, ms, now).await
+                    }
+                    None => Ok(Ok(())),
+                }
+            })
+            .await
         }
     }
 }
 
-fn tell(id: &str, state: &str, returned: &str, reason: &str, as_json: bool) -> Result<ExitCode, Failure> {
-    let completed = state == "completed";
-    if as_json {
-        let value: Option<Value> = serde_json::from_str(returned).ok();
-        let reason = (!completed).then_some(reason);
-        output::json(&json!({ "id": id, "state": state, "returned": value, "failedReason": reason }))?;
-    } else if completed {
-        anstream::println!("{returned}");
+/// Progress of a long command, on stderr.
+pub(crate) fn told(what: &str) -> impl FnMut(u64) + '_ {
+    move |count| {
+        if count >= 1_000 {
+            anstream::eprintln!("{count} jobs {what} so far");
+        }
     }
-    if !completed {
-        anstream::eprintln!("job {id} failed: {reason}");
-        return Ok(FAILED.into());
+}
+
+pub(crate) fn done(what: &str, count: u64, as_json: bool) -> Result<ExitCode, Failure> {
+    if as_json {
+        output::json(&json!({ what: count }))?;
+    } else {
+        anstream::println!("{count} jobs {what}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Does one thing to each job; those that cannot be are named, and the rest go on.
+async fn each(
+    what: &str,
+    ids: &[String],
+    as_json: bool,
+    mut act: impl AsyncFnMut(&str) -> Result<Result<(), Unmoved>, gristmill_queue::QueueError>,
+) -> Result<ExitCode, Failure> {
+    let (mut moved, mut refused) = (0, Vec::new());
+    for id in ids {
+        match act(id).await? {
+            Ok(()) => moved += 1,
+            Err(why) => refused.push(format!("job {id} was not {what}: {why}")),
+        }
+    }
+    done(what, moved, as_json)?;
+    if refused.is_empty() { Ok(ExitCode::SUCCESS) } else { Err(Failure::failed(refused)) }
+}
+
+async fn list(queue: &Queue, arguments: &ListArguments, as_json: bool) -> Result<ExitCode, Failure> {
+    let state = STATES.into_iter().find(|state| *state == arguments.state).ok_or_else(|| {
+        Failure::usage(format!("`{}` is no state; choose one of {}", arguments.state, STATES.join(", ")))
+    })?;
+    let jobs = queue.jobs(state, arguments.from, arguments.count).await?;
+    if as_json {
+        output::json(&jobs)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows = jobs.into_iter().map(|mut job| {
+        let mut field = |name: &str| job.fields.remove(name).unwrap_or_default();
+        let reason = gristmill_core::units::cut(&field("failedReason"), 80).into_owned();
+        [field("name"), field("atm"), output::time(&field("timestamp")), reason, job.id]
+    });
+    output::table(
+        ["id", "name", "attempts", "added", "failed reason"],
+        rows.map(|[name, attempts, added, reason, id]| [id, name, attempts, added, reason]),
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn logs(
+    queue: &Queue,
+    id: &str,
+    from: usize,
+    count: usize,
+    as_json: bool,
+) -> Result<ExitCode, Failure> {
+    let (lines, total) = queue.logs(id, from, count).await?;
+    if as_json {
+        output::json(&json!({ "logs": lines, "count": total }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    for line in &lines {
+        anstream::println!("{line}");
+    }
+    if (from + lines.len()) < usize::try_from(total).unwrap_or(usize::MAX) {
+        anstream::eprintln!("{total} lines in all; go on with `--from {}`", from + lines.len());
     }
     Ok(ExitCode::SUCCESS)
 }

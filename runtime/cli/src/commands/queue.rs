@@ -1,12 +1,17 @@
-//! `gristmill queue list`
+//! `gristmill queue`: looking at queues, and what is done to a whole one.
 
 use std::collections::BTreeMap;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use gristmill_queue::{Connection, Queue, STATES, queue_names};
+use gristmill_core::clock::Clock;
+use gristmill_core::config::Config;
+use gristmill_queue::{CLEANED, Connection, MinuteCounts, Queue, STATES, Spared, queue_names};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::arguments::{Global, QueueCommand};
+use crate::commands::job::{done, told};
 use crate::failure::Failure;
 use crate::{host, output, settings};
 
@@ -17,24 +22,107 @@ struct Row {
     counts: BTreeMap<&'static str, u64>,
 }
 
-pub(crate) fn queue(command: &QueueCommand, global: &Global) -> Result<ExitCode, Failure> {
-    let QueueCommand::List = command;
+pub(crate) fn queue(command: QueueCommand, global: &Global) -> Result<ExitCode, Failure> {
     let config = settings::accept(settings::read(global, true)?)?;
-    let rows = host::host_runtime()?.block_on(async {
-        let (connection, _) = Connection::open(&config.redis.url).await?;
-        let mut names = queue_names(&connection, &config.redis.prefix).await?;
-        names.extend(config.queues.keys().cloned());
-        names.sort();
-        names.dedup();
-        let mut rows = Vec::new();
-        for name in names {
-            let queue = Queue::new(connection.clone(), &config.redis.prefix, &name);
-            let counts = STATES.into_iter().zip(queue.counts().await?).collect();
-            rows.push(Row { paused: queue.is_paused().await?, queue: name, counts });
+    host::host_runtime()?.block_on(run(command, &config, global.json))
+}
+
+async fn run(command: QueueCommand, config: &Config, as_json: bool) -> Result<ExitCode, Failure> {
+    let (connection, _) = Connection::open(&config.redis.url).await?;
+    let queue = |name: &str| Queue::new(connection.clone(), &config.redis.prefix, name);
+    let now = Clock::System.now_ms();
+    match command {
+        QueueCommand::List => list(&connection, config, as_json).await,
+        QueueCommand::Show { queue: name } => show(&queue(&name), as_json).await,
+        QueueCommand::Pause { queue: name } => {
+            queue(&name).pause(now).await?;
+            Ok(ExitCode::SUCCESS)
         }
-        Ok::<_, Failure>(rows)
-    })?;
-    if global.json {
+        QueueCommand::Resume { queue: name } => {
+            queue(&name).resume(now).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        QueueCommand::Drain { queue: name, delayed } => {
+            let removed = queue(&name).drain(delayed, told("removed"), now).await?;
+            done("removed", removed, as_json)
+        }
+        QueueCommand::Clean { queue: name, state, grace, limit } => {
+            if !CLEANED.contains(&state.as_str()) {
+                let known = CLEANED.join(", ");
+                return Err(Failure::usage(format!("`{state}` is no state; choose one of {known}")));
+            }
+            let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+            let removed = queue(&name).clean(&state, grace_ms, limit, told("removed"), now).await?;
+            done("removed", removed.len() as u64, as_json)
+        }
+        QueueCommand::Obliterate { queue: name, force, yes } => {
+            if !yes {
+                confirm(&name)?;
+            }
+            match queue(&name).obliterate(force, now).await? {
+                Ok(()) => Ok(ExitCode::SUCCESS),
+                Err(Spared::Running) => Err(Failure::new(format!(
+                    "jobs of `{name}` are running; it is paused now: wait for them, or add `--force`"
+                ))),
+                Err(Spared::NotPaused) => {
+                    Err(Failure::new(format!("somebody has resumed `{name}` meanwhile; try again")))
+                }
+            }
+        }
+    }
+}
+
+/// Asks for the queue's name, as there is no way back.
+fn confirm(name: &str) -> Result<(), Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::usage(format!(
+            "this removes `{name}` with all its jobs; add `--yes` if that is what you want"
+        )));
+    }
+    anstream::eprint!("this removes `{name}` with all its jobs. Type its name to go on: ");
+    let mut typed = String::new();
+    std::io::stdin().read_line(&mut typed)?;
+    if typed.trim() == name { Ok(()) } else { Err(Failure::new("nothing was removed")) }
+}
+
+async fn show(queue: &Queue, as_json: bool) -> Result<ExitCode, Failure> {
+    let counts = queue.counts().await?;
+    let paused = queue.is_paused().await?;
+    let (completed, failed) =
+        (queue.minute_counts("completed", 60).await?, queue.minute_counts("failed", 60).await?);
+    let schedulers = queue.schedulers(0, 1_000).await?.len();
+    if as_json {
+        let counts: BTreeMap<_, _> = STATES.into_iter().zip(counts).collect();
+        output::json(&json!({
+            "queue": queue.name(), "paused": paused, "counts": counts, "schedulers": schedulers,
+            "completed": completed, "failed": failed,
+        }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let hour = |counts: &MinuteCounts| counts.minutes.iter().sum::<u64>().to_string();
+    let rows =
+        STATES.into_iter().zip(counts).map(|(state, count)| [state.to_owned(), count.to_string()]).chain([
+            ["schedulers".to_owned(), schedulers.to_string()],
+            ["completed in the last 60 counted minutes".to_owned(), hour(&completed)],
+            ["failed in the last 60 counted minutes".to_owned(), hour(&failed)],
+            ["queue".to_owned(), if paused { "paused" } else { "running" }.to_owned()],
+        ]);
+    output::table([queue.name(), ""], rows);
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(connection: &Connection, config: &Config, as_json: bool) -> Result<ExitCode, Failure> {
+    let mut names = queue_names(connection, &config.redis.prefix).await?;
+    names.extend(config.queues.keys().cloned());
+    names.sort();
+    names.dedup();
+    let mut rows = Vec::new();
+    for name in names {
+        let queue = Queue::new(connection.clone(), &config.redis.prefix, &name);
+        let counts = STATES.into_iter().zip(queue.counts().await?).collect();
+        rows.push(Row { paused: queue.is_paused().await?, queue: name, counts });
+    }
+    if as_json {
         output::json(&rows)?;
         return Ok(ExitCode::SUCCESS);
     }

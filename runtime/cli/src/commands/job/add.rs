@@ -1,0 +1,173 @@
+//! `gristmill job add` and `flow add`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use gristmill_core::backoff::Backoff;
+use gristmill_core::clock::Clock;
+use gristmill_core::new_job::NewJobOptions;
+use gristmill_queue::{
+    AddedFlow, Connection, EventReader, Flow, JobView, NewJob, Queue, add_flow, check_queue_name,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use crate::arguments::AddArguments;
+use crate::failure::{FAILED, Failure};
+use crate::{output, settings};
+
+/// BullMQ's options for what was asked: those given as JSON, and over them those given by their own flags.
+fn options(arguments: &AddArguments) -> Result<NewJobOptions, Failure> {
+    let mut options = match &arguments.options {
+        None => Map::new(),
+        Some(given) => match serde_json::from_str(&settings::read_json(given)?) {
+            Ok(Value::Object(options)) => options,
+            _ => return Err(Failure::usage("`--options` must be a JSON object such as `{\"attempts\":3}`")),
+        },
+    };
+    let mut set = |name: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            options.insert(name.to_owned(), value);
+        }
+    };
+    set("attempts", arguments.attempts.map(|n| json!(n)));
+    set("delay", arguments.delay.map(|d| json!(u64::try_from(d.as_millis()).unwrap_or(u64::MAX))));
+    set("priority", arguments.priority.map(|n| json!(n)));
+    set("lifo", arguments.lifo.then(|| json!(true)));
+    set("jobId", arguments.job_id.as_ref().map(|id| json!(id)));
+    set(
+        "backoff",
+        match &arguments.backoff {
+            Some(Backoff::Fixed { delay_ms, .. }) => Some(json!({ "type": "fixed", "delay": delay_ms })),
+            Some(Backoff::Exponential { delay_ms, .. }) => {
+                Some(json!({ "type": "exponential", "delay": delay_ms }))
+            }
+            Some(Backoff::Unknown(_)) | None => None,
+        },
+    );
+    NewJobOptions::read(&options).map_err(Failure::problems)
+}
+
+pub(crate) async fn add(queue: &Queue, arguments: AddArguments, as_json: bool) -> Result<ExitCode, Failure> {
+    check_queue_name(queue.name()).map_err(Failure::usage)?;
+    let job = NewJob {
+        name: arguments.name.clone(),
+        data: settings::read_json(&arguments.data)?,
+        options: options(&arguments)?,
+        parent: None,
+    };
+    // Before the job is added, so that its end cannot be missed.
+    let mut events = if arguments.wait { Some(EventReader::from_now(queue).await?) } else { None };
+    let id = match queue.add(&[job], Clock::System.now_ms()).await?.into_iter().next() {
+        Some(Ok(id)) => id,
+        Some(Err(refusal)) => return Err(Failure::new(format!("the job was not added: {refusal}"))),
+        None => String::new(),
+    };
+    let Some(events) = &mut events else {
+        if as_json {
+            output::json(&json!({ "queue": queue.name(), "id": id }))?;
+        } else {
+            anstream::println!("{id}");
+        }
+        return Ok(ExitCode::SUCCESS);
+    };
+    anstream::eprintln!("added job {id} to {}, waiting for it", queue.name());
+    wait(queue, events, &id, as_json).await
+}
+
+async fn wait(queue: &Queue, events: &mut EventReader, id: &str, as_json: bool) -> Result<ExitCode, Failure> {
+    // A job with an id of the user's choice may have ended long ago.
+    if let Some(view) = queue.job(id).await?.filter(JobView::is_finished) {
+        let field = |name: &str| view.fields.get(name).cloned().unwrap_or_default();
+        return tell(id, view.state, &field("returnvalue"), &field("failedReason"), as_json);
+    }
+    loop {
+        for event in events.next(Duration::from_secs(5)).await? {
+            if event.job != id {
+                continue;
+            }
+            let field = |name: &str| event.fields.get(name).cloned().unwrap_or_default();
+            match event.name.as_str() {
+                "progress" => anstream::eprintln!("progress {}", field("data")),
+                "completed" | "failed" => {
+                    return tell(id, &event.name, &field("returnvalue"), &field("failedReason"), as_json);
+                }
+                "removed" => return Err(Failure::new(format!("job {id} was removed"))),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn tell(id: &str, state: &str, returned: &str, reason: &str, as_json: bool) -> Result<ExitCode, Failure> {
+    let completed = state == "completed";
+    if as_json {
+        let value: Option<Value> = serde_json::from_str(returned).ok();
+        let reason = (!completed).then_some(reason);
+        output::json(&json!({ "id": id, "state": state, "returned": value, "failedReason": reason }))?;
+    } else if completed {
+        anstream::println!("{returned}");
+    }
+    if !completed {
+        anstream::eprintln!("job {id} failed: {reason}");
+        return Ok(FAILED.into());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A tree as people write it, in BullMQ's words.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tree<'a> {
+    name: String,
+    #[serde(rename = "queueName", alias = "queue")]
+    queue: String,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    #[serde(default)]
+    opts: Map<String, Value>,
+    #[serde(borrow, default)]
+    children: Vec<Tree<'a>>,
+}
+
+impl Tree<'_> {
+    fn flow(self) -> Result<Flow, Failure> {
+        let problem = |problem: String| format!("job `{}`: {problem}", self.name);
+        let options = NewJobOptions::read(&self.opts)
+            .map_err(|problems| Failure::problems(problems.into_iter().map(problem).collect()))?;
+        let data = self.data.map_or("{}", RawValue::get).to_owned();
+        Ok(Flow {
+            queue: self.queue,
+            job: NewJob { name: self.name, data, options, parent: None },
+            children: self.children.into_iter().map(Tree::flow).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+pub(crate) async fn add_tree(
+    connection: &Connection,
+    prefix: &str,
+    tree: &str,
+    as_json: bool,
+) -> Result<ExitCode, Failure> {
+    let text = settings::read_json(tree)?;
+    let tree: Tree<'_> = serde_json::from_str(&text)
+        .map_err(|error| Failure::usage(format!("the flow cannot be read: {error}")))?;
+    let flow = tree.flow()?;
+    let new_id = || uuid::Uuid::now_v7().to_string();
+    let added = add_flow(connection, prefix, &flow, new_id, Clock::System.now_ms()).await?;
+    if as_json {
+        output::json(&added)?;
+    } else {
+        print(&added, 0);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(added: &AddedFlow, depth: usize) {
+    anstream::println!("{:1$}{2} {3}", "", depth * 2, added.queue, added.id);
+    for child in &added.children {
+        print(child, depth + 1);
+    }
+}
