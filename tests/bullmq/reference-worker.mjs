@@ -28,6 +28,7 @@ const workers = Object.entries(config.queues).map(([queue, section]) => {
     lockDuration: duration(settings.lock_duration, 30_000),
     stalledInterval: duration(settings.stalled_interval, 30_000),
     maxStalledCount: settings.max_stalled_count ?? 1,
+    metrics: { maxDataPoints: 20_160 },
   });
   worker.on('error', (error) => console.error(`${queue}: ${error.message}`));
   return worker;

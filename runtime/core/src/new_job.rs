@@ -39,6 +39,7 @@ const KNOWN: [&str; 18] = [
 ];
 
 /// One job at a time under an id of the producer's choice.
+#[expect(clippy::struct_excessive_bools, reason = "BullMQ's options, which combine freely")]
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Deduplication {
     /// Not empty.

@@ -1,0 +1,93 @@
+// What `gristmill job`, `queue`, `flow` and `schedule` do, seen through BullMQ's own clients.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { binary, it } from './harness.mjs';
+import { v6 } from './lib/clients.mjs';
+import { Lab } from './lib/lab.mjs';
+
+const lab = new Lab({ only: 'ours' });
+const value = (value) => JSON.stringify({ steps: [{ op: 'return', value }] });
+
+/** Runs the command line; resolves with its JSON, or its text. */
+async function gristmill(...args) {
+  const { stdout } = await promisify(execFile)(binary, ['--redis', lab.redis.url, ...args]);
+  return args.includes('--json') ? JSON.parse(stdout) : stdout.trim();
+}
+
+const queue = lab.queue(v6, 'operated');
+const name = queue.name;
+
+it.ours('a paused queue starts nothing until it is resumed', async () => {
+  await gristmill('queue', 'pause', name);
+  assert.equal(await queue.queue.isPaused(), true);
+  const job = await queue.add([{ op: 'return', value: 1 }]);
+  const delayed = await queue.add([], { delay: 60_000 });
+  assert.equal((await gristmill('queue', 'show', name, '--json')).counts.waiting, 1);
+  await gristmill('queue', 'resume', name);
+  assert.equal(await queue.result(job), 1);
+  await gristmill('job', 'promote', name, delayed.id);
+  await queue.result(delayed);
+});
+
+it.ours('failed jobs are listed, retried and removed', async () => {
+  const once = [{ op: 'if', attempt: 1, steps: [{ op: 'fail', message: 'not yet', kind: 'permanent' }] }];
+  const jobs = await queue.addAll([[once], [once]]);
+  for (const job of jobs) await queue.inState(job, 'failed');
+  const listed = await gristmill('job', 'list', name, '--state', 'failed', '--json');
+  assert.deepEqual(listed.map((job) => job.id).sort(), jobs.map((job) => job.id).sort());
+  assert.deepEqual(await gristmill('job', 'retry', name, '--all', '--json'), { retried: 2 });
+  for (const job of jobs) await queue.inState(job, 'completed');
+  assert.deepEqual(await gristmill('job', 'remove', name, jobs[0].id, '--json'), { removed: 1 });
+  assert.equal(await queue.fresh(jobs[0]), undefined);
+  await assert.rejects(gristmill('job', 'retry', name, 'none'), /there is no such job/);
+});
+
+it.ours('options are checked, and deduplication holds', async () => {
+  const once = '{"deduplication":{"id":"only"},"delay":60000}';
+  const first = await gristmill('job', 'add', name, 'n', '--options', once);
+  assert.equal(await gristmill('job', 'add', name, 'n', '--options', once), first);
+  assert.equal(await queue.queue.getDeduplicationJobId('only'), first);
+  await assert.rejects(gristmill('job', 'add', name, 'n', '--options', '{"atempts":3}'), /did you mean `attempts`/);
+  await gristmill('job', 'remove', name, first);
+  assert.equal(await queue.queue.getDeduplicationJobId('only'), null);
+});
+
+it.ours('a flow is added whole and read by Node', async () => {
+  const flow = {
+    name: 'sum', queueName: name, data: { steps: [{ op: 'return', value: 'all' }] },
+    children: [1, 2].map((n) => ({ name: 'part', queueName: name, data: { steps: [{ op: 'return', value: n }] } })),
+  };
+  const added = await gristmill('flow', 'add', JSON.stringify(flow), '--json');
+  const root = await queue.fresh(added.id);
+  assert.equal(await queue.result(root), 'all');
+  const producer = new v6.FlowProducer({ connection: lab.redis.connection });
+  const tree = await producer.getFlow({ id: added.id, queueName: name });
+  assert.deepEqual(tree.children.map((child) => child.job.returnvalue).sort(), [1, 2]);
+  await producer.close();
+});
+
+it.ours('a scheduler is created, listed, changed and removed', async () => {
+  const upsert = (...more) => gristmill('schedule', 'upsert', name, 'nightly', 'report', '--data', value(5), ...more);
+  const next = await upsert('--pattern', '0 3 * * *', '--zone', 'Europe/Berlin');
+  const seen = await queue.queue.getJobScheduler('nightly');
+  assert.equal(seen.pattern, '0 3 * * *');
+  assert.equal(seen.tz, 'Europe/Berlin');
+  assert.equal(next, `repeat:nightly:${seen.next}`);
+  await upsert('--every', '1h');
+  const [listed] = await gristmill('schedule', 'list', name, '--json');
+  assert.equal(listed.fields.every, '3600000');
+  await queue.inState({ id: `repeat:nightly:${Math.min(listed.next_ms, listed.next_ms - 3_600_000)}` }, 'completed');
+  await gristmill('schedule', 'remove', name, 'nightly');
+  assert.equal((await queue.queue.getJobSchedulers()).length, 0);
+  await assert.rejects(upsert('--pattern', 'often'), /no cron pattern/);
+});
+
+it.ours('cleaning and obliterating leave nothing behind', async () => {
+  const { removed } = await gristmill('queue', 'clean', name, '--json');
+  assert.ok(removed > 0);
+  assert.equal(await queue.queue.getCompletedCount(), 0);
+  await assert.rejects(gristmill('queue', 'obliterate', name), /add `--yes`/);
+  await gristmill('queue', 'obliterate', name, '--yes');
+  assert.deepEqual(await queue.keys.keys(queue.key('*')), []);
+});
