@@ -19,6 +19,8 @@ for (const client of clients) {
     }));
     const flow = await producer.add({ name: 'parent', queueName: top.name, data, children: made });
     await producer.close();
+    // The producer's jobs end with its connection.
+    flow.job = await top.fresh(flow.job);
     return flow;
   }
 

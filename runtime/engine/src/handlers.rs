@@ -57,11 +57,14 @@ impl Handlers {
     pub fn replace(&self, config: &Config, metrics: &Metrics) -> Result<(), Vec<HandlerProblem>> {
         let new = job_types(config, &self.sandbox, |_, _| {})?;
         let old = self.queues.swap(Arc::new(new));
+        let mut told = std::collections::BTreeSet::new();
         for (queue, types) in &**self.queues.load() {
             for (name, job) in types {
                 let before = old.get(queue).and_then(|types| types.get(name)).map(|t| t.module.load_full());
                 let module = job.module.load();
-                if before.is_none_or(|before| before.digest() != module.digest()) {
+                if before.is_none_or(|before| before.digest() != module.digest())
+                    && told.insert((job.path.clone(), module.digest().to_owned()))
+                {
                     let path = job.path.display().to_string();
                     HandlerSwapped { path: &path, result: Ok(module.digest()) }.emit(metrics);
                 }
@@ -93,6 +96,8 @@ impl Handlers {
     pub fn reload(&self, path: &Path, metrics: &Metrics) -> bool {
         let shown = path.display().to_string();
         let mut swapped = false;
+        // A file may serve many job types; each thing about it is told once.
+        let mut told = std::collections::BTreeSet::new();
         let queues = self.queues.load();
         for job in queues.values().flat_map(HashMap::values).filter(|t| t.path == path) {
             let old = job.module.load();
@@ -103,11 +108,17 @@ impl Handlers {
             match result {
                 Ok(module) if module.digest() == old.digest() => {}
                 Ok(module) => {
-                    HandlerSwapped { path: &shown, result: Ok(module.digest()) }.emit(metrics);
+                    if told.insert(module.digest().to_owned()) {
+                        HandlerSwapped { path: &shown, result: Ok(module.digest()) }.emit(metrics);
+                    }
                     job.module.store(Arc::new(module));
                     swapped = true;
                 }
-                Err(error) => HandlerSwapped { path: &shown, result: Err(&error) }.emit(metrics),
+                Err(error) => {
+                    if told.insert(error.to_string()) {
+                        HandlerSwapped { path: &shown, result: Err(&error) }.emit(metrics);
+                    }
+                }
             }
         }
         swapped

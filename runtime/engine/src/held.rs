@@ -28,6 +28,8 @@ struct Entry {
     since_ms: u64,
     /// The attempt has ended; the lock is kept until the settlement is written.
     ended: bool,
+    /// Its lock is known to be lost, and that was told.
+    lost: bool,
 }
 
 /// Written by the pump (take, settle) and the attempts (end), read by the upkeep.
@@ -56,6 +58,7 @@ impl Held {
             name: name.to_owned(),
             since_ms,
             ended: false,
+            lost: false,
         };
         if let Some(old) = self.jobs().insert(id.to_owned(), entry) {
             old.interrupter.interrupt(Interrupt::LockLost);
@@ -83,12 +86,18 @@ impl Held {
         self.jobs().iter().map(|(id, e)| Lock { id: id.clone(), token: Arc::clone(&e.token) }).collect()
     }
 
-    /// Interrupts a running attempt whose lock is lost; false when it has ended or was taken anew since.
+    /// Interrupts a running attempt whose lock is lost. True the first time; false when it has ended or was taken anew
+    /// since.
     pub(crate) fn lose(&self, id: &str, token: &str) -> bool {
-        let jobs = self.jobs();
-        let Some(entry) = jobs.get(id).filter(|e| *e.token == *token && !e.ended) else { return false };
+        let mut jobs = self.jobs();
+        let Some(entry) = jobs.get_mut(id).filter(|e| *e.token == *token && !e.ended) else { return false };
         entry.interrupter.interrupt(Interrupt::LockLost);
-        true
+        !std::mem::replace(&mut entry.lost, true)
+    }
+
+    /// True if it was told already that this lock is lost.
+    pub(crate) fn is_lost(&self, id: &str, token: &str) -> bool {
+        self.jobs().get(id).is_some_and(|e| *e.token == *token && e.lost)
     }
 
     /// Interrupts every running attempt.
@@ -137,5 +146,15 @@ mod tests {
         assert_eq!((held.locks().len(), held.running("q").len()), (1, 0));
         assert!(!held.lose("1", "a"));
         assert_eq!(interrupter.reason(), None);
+    }
+
+    #[test]
+    fn a_lock_is_lost_once() {
+        let held = Held::default();
+        held.take("1", "n", &"a".into(), &Interrupter::default(), 0);
+        assert!(held.lose("1", "a"));
+        assert!(!held.lose("1", "a"));
+        held.end("1", "a");
+        assert!(held.is_lost("1", "a"));
     }
 }

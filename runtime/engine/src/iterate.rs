@@ -16,8 +16,8 @@ pub(crate) async fn schedule_next(queue: &Queue, context: &Context, taken: &Take
     match queue.schedule_next(&iteration, at_ms).await {
         Ok(_) => None,
         Err(ScheduleFailure::Queue(error)) if error.kind() == ErrorKind::Unavailable => {
-            let (id, token) = (taken.id.clone(), taken.token.clone());
-            Some(Finished { id, token, action: Some(Action::Release), at_ms })
+            let id = taken.id.clone();
+            Some(Finished { id, token: taken.token.clone(), action: Some(Action::Release), at_ms })
         }
         Err(error) => {
             QueueEvent::NotScheduled { scheduler, error: &error }.emit(queue.name(), &context.metrics);

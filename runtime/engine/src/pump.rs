@@ -212,7 +212,8 @@ impl Pump {
                 }
                 Code::Done | Code::NotOurs | Code::NotAJob => {
                     settled += 1;
-                    if *code != Code::Done && !settlement.repeated {
+                    let told = self.executor.held.is_lost(&settlement.id, &settlement.token);
+                    if *code != Code::Done && !settlement.repeated && !told {
                         QueueEvent::LockLost { id: &settlement.id }.emit(self.queue.name(), metrics);
                     }
                     self.executor.held.forget(&settlement.id, &settlement.token);

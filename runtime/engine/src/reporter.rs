@@ -122,7 +122,9 @@ pub(crate) async fn run(
 async fn write(queue: &Queue, clock: &Clock, metrics: &Metrics, reports: &[Report]) {
     for attempt in 0..TRIES {
         let Err(error) = queue.report(reports, clock.now_ms()).await else { return };
-        QueueEvent::RedisFailed { error: &error, first: attempt == 0 }.emit(queue.name(), metrics);
+        // The pump, which meets the same server, is the one that warns.
+        let first = error.kind() != ErrorKind::Unavailable;
+        QueueEvent::RedisFailed { error: &error, first }.emit(queue.name(), metrics);
         if error.kind() != ErrorKind::Unavailable {
             return;
         }

@@ -54,6 +54,8 @@ pub enum Phase {
 pub struct Drained {
     /// True when some attempts did not end in time and were handed back, or could not be settled.
     pub timed_out: bool,
+    /// True when it was ended in the middle of the drain: what ran is left to other workers.
+    pub cut_short: bool,
 }
 
 /// Steers a running worker. Cheap to clone.
@@ -184,7 +186,7 @@ impl Worker {
         let _ =
             tokio::time::timeout(LAST_CALLS, async { while reporters.join_next().await.is_some() {} }).await;
         beside.shutdown().await;
-        Drained { timed_out }
+        Drained { timed_out, cut_short: false }
     }
 
     /// A marker that our last wait took wakes another worker instead.

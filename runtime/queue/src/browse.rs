@@ -38,25 +38,25 @@ impl Queue {
     /// [`crate::STATES`].
     pub async fn page(&self, state: &str, from: usize, count: usize) -> Result<Vec<String>, QueueError> {
         let last = from + count.max(1) - 1;
-        let (key, list) = match state {
+        let (key, is_list) = match state {
             "waiting" => ("wait", true),
             "active" | "paused" => (state, true),
             other => (other, false),
         };
         let signed = |n: usize| i64::try_from(n).unwrap_or(i64::MAX - 1);
-        let mut command = match (list, state) {
+        let mut command = match (is_list, state) {
             (true, _) => redis::cmd("LRANGE"),
             (false, "completed" | "failed") => redis::cmd("ZREVRANGE"),
             (false, _) => redis::cmd("ZRANGE"),
         };
         command.arg(self.keys.key(key));
-        if list {
+        if is_list {
             command.arg(-signed(last) - 1).arg(-signed(from) - 1);
         } else {
             command.arg(from).arg(last);
         }
         match self.connection.call(&command).await? {
-            Value::Array(ids) if list => Ok(ids.into_iter().rev().map(text).collect()),
+            Value::Array(ids) if is_list => Ok(ids.into_iter().rev().map(text).collect()),
             Value::Array(ids) => Ok(ids.into_iter().map(text).collect()),
             _ => Err(self.connection.unfit("a page of ids")),
         }

@@ -79,7 +79,8 @@ impl Queue {
         let mut answers = self.connection.call_all(&pipe).await?.into_iter();
         let mut next = || answers.next().unwrap_or(Value::Nil);
         let fields = pairs(next());
-        if fields.is_empty() {
+        if !fields.contains_key("name") {
+            // Nothing, or a hash of the queue's own.
             return Ok(None);
         }
         let logs = match next() {

@@ -176,7 +176,7 @@ pub enum ModuleError {
         limit: u64,
     },
     /// It exceeds another ceiling of the host.
-    #[error("handler `{name}` is too large for this host: {detail}")]
+    #[error("handler `{name}` does not fit into what the worker laid out: {detail}")]
     TooLarge {
         /// The handler.
         name: String,

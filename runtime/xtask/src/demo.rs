@@ -111,7 +111,9 @@ async fn add(connection: &Connection, batches: &[Batch]) -> Result<Vec<Vec<Strin
     let mut added = Vec::new();
     for batch in batches {
         let queue = Queue::new(connection.clone(), "bull", batch.queue);
-        added.push(queue.add(&batch.jobs, Clock::System.now_ms()).await?);
+        let ids = queue.add(&batch.jobs, Clock::System.now_ms()).await?;
+        let ids: Result<_, _> = ids.into_iter().collect();
+        added.push(ids.map_err(|refusal| anyhow::anyhow!("a job was not added: {refusal}"))?);
     }
     Ok(added)
 }

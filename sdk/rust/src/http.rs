@@ -231,7 +231,10 @@ impl fmt::Display for HttpError {
             Self::Url { url, reason } => write!(f, "cannot request `{url}`: {reason}"),
             Self::Header { reason } => write!(f, "a header cannot be sent: {reason}"),
             Self::Denied { host } => {
-                write!(f, "the job type does not allow requests to `{host}`; add it to `allow.http`")
+                write!(
+                    f,
+                    "the job type does not allow requests to `{host}`; see `allow.http` and the job's log"
+                )
             }
             Self::Timeout { host } => write!(f, "`{host}` took too long to answer"),
             Self::TooLarge { max } => {

@@ -36,6 +36,10 @@ impl Host for Terminal {
     }
 }
 
+/// The bounds of a configured job type.
+const MAX_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(24 * 3_600);
+const MAX_MEMORY: u64 = 4 << 30;
+
 #[derive(Serialize)]
 struct Shown<'a> {
     outcome: &'static str,
@@ -48,6 +52,12 @@ struct Shown<'a> {
 
 pub(crate) fn run(arguments: RunArguments, global: &Global) -> Result<ExitCode, Failure> {
     let data = settings::read_json(&arguments.data)?;
+    if arguments.timeout.is_zero() || arguments.timeout > MAX_TIMEOUT {
+        return Err(Failure::usage("`--timeout` must be more than 0 and at most `24h`"));
+    }
+    if arguments.memory == 0 || arguments.memory > MAX_MEMORY || arguments.output == 0 {
+        return Err(Failure::usage("`--memory` must be at most `4GiB`, and it and `--output` more than 0"));
+    }
     let limits = Limits {
         memory: arguments.memory,
         timeout: arguments.timeout,
@@ -99,6 +109,14 @@ fn show(report: &Report, json: bool) -> Result<ExitCode, Failure> {
         _ => None,
     };
     let reason = reason(&report.outcome);
+    let dropped = [
+        ("log lines", report.dropped_lines),
+        ("progress updates", report.dropped_updates),
+        ("metric records", report.dropped_records),
+    ];
+    for (what, count) in dropped.into_iter().filter(|(_, count)| *count > 0) {
+        anstream::eprintln!(" warn {count} more {what} were dropped: the attempt's ceiling was reached");
+    }
     if json {
         let returned = returned.map(serde_json::from_slice).transpose().map_err(Failure::new)?;
         output::json(&Shown {

@@ -17,7 +17,9 @@ pub(crate) fn worker(global: &Global) -> Result<ExitCode, Failure> {
         tracing::info!(queues, metrics = %format!("http://{}/metrics", host.address()), "serving");
         let drained = host.run().await?;
         if drained.timed_out {
-            tracing::warn!("the drain ran out of time; unfinished jobs went back to their queues");
+            if !drained.cut_short {
+                tracing::warn!("the drain ran out of time; unfinished jobs went back to their queues");
+            }
             return Ok(DRAIN.into());
         }
         tracing::info!("drained");

@@ -21,7 +21,7 @@ pub(super) async fn connect(target: &Target, log: &LogSink) -> Result<BoxedStrea
     let addresses = resolve(target).await?;
     let Some(covered) = covered(&addresses, target) else {
         let text = format!(
-            "http: `{}` is allowed, but not its private address; see `private:` of `allow.http`",
+            "http: `{}` is allowed, but its address is private: list it with `private:`, and a link-local one by itself",
             target.host
         );
         log.write(Level::Warn, &text, &[]);

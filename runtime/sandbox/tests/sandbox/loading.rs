@@ -154,7 +154,7 @@ fn module(imports: &str) -> String {
 #[test]
 fn a_memory_larger_than_the_pool_has() {
     let error = load(&handmade::worker("(memory (export \"memory\") 4000)")).unwrap_err();
-    assert!(error.to_string().contains("too large for this host"), "{error}");
+    assert!(error.to_string().contains("does not fit into what the worker laid out"), "{error}");
 }
 
 #[test]

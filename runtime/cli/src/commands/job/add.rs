@@ -7,7 +7,8 @@ use gristmill_core::backoff::Backoff;
 use gristmill_core::clock::Clock;
 use gristmill_core::new_job::NewJobOptions;
 use gristmill_queue::{
-    AddedFlow, Connection, EventReader, Flow, JobView, NewJob, Queue, add_flow, check_queue_name,
+    AddedFlow, Connection, EventReader, Flow, JobView, NewJob, Queue, add_flow, check_custom_id,
+    check_queue_name,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -34,7 +35,7 @@ fn options(arguments: &AddArguments) -> Result<NewJobOptions, Failure> {
     set("attempts", arguments.attempts.map(|n| json!(n)));
     set("delay", arguments.delay.map(|d| json!(u64::try_from(d.as_millis()).unwrap_or(u64::MAX))));
     set("priority", arguments.priority.map(|n| json!(n)));
-    set("lifo", arguments.lifo.then(|| json!(true)));
+    set("lifo", arguments.lifo.then_some(json!(true)));
     set("jobId", arguments.job_id.as_ref().map(|id| json!(id)));
     set(
         "backoff",
@@ -57,6 +58,9 @@ pub(crate) async fn add(queue: &Queue, arguments: AddArguments, as_json: bool) -
         options: options(&arguments)?,
         parent: None,
     };
+    if let Some(id) = &arguments.job_id {
+        check_custom_id(id).map_err(Failure::usage)?;
+    }
     // Before the job is added, so that its end cannot be missed.
     let mut events = if arguments.wait { Some(EventReader::from_now(queue).await?) } else { None };
     let id = match queue.add(&[job], Clock::System.now_ms()).await?.into_iter().next() {
