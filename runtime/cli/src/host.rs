@@ -142,8 +142,8 @@ impl Host {
         self.bound.address()
     }
 
-    /// Runs until a signal has drained the worker.
-    pub(crate) async fn run(self) -> Result<Drained, Failure> {
+    /// Runs until a signal has drained the worker. `ready` is called once signals are obeyed.
+    pub(crate) async fn run(self, ready: impl FnOnce()) -> Result<Drained, Failure> {
         let Self { worker, handlers, metrics, guests, bound, sources, heartbeat, config, reread } = self;
         let control = worker.control();
         let hurry = Arc::new(Notify::new());
@@ -151,6 +151,7 @@ impl Host {
         let signals = tokio::spawn(obey_signals(control, reload, Arc::clone(&hurry))?);
         let beat = tokio::spawn(heartbeat.run());
         bound.serve(sources).map_err(Failure::new)?;
+        ready();
         let drained = tokio::select! {
             drained = worker.run() => drained,
             () = hurry.notified() => {

@@ -39,10 +39,12 @@ pub(crate) fn dev(arguments: &DevArguments, global: &Global) -> Result<ExitCode,
         let config = read()?;
         let usage = usage(&config);
         let host = host::build(config, Box::new(read)).await?;
-        anstream::eprintln!("serving; metrics at http://{}/metrics, Ctrl-C ends\n{usage}", host.address());
+        let address = host.address();
         // Dropped with the worker: nothing to swap any more.
         let _watching = watch(&host)?;
-        host.run().await?;
+        let ready =
+            || anstream::eprintln!("serving; metrics at http://{address}/metrics, Ctrl-C ends\n{usage}");
+        host.run(ready).await?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -14,8 +14,8 @@ pub(crate) fn worker(global: &Global) -> Result<ExitCode, Failure> {
         let global = global.clone();
         let reread = Box::new(move || settings::accept(settings::read(&global, false)?));
         let host = host::build(config, reread).await?;
-        tracing::info!(queues, metrics = %format!("http://{}/metrics", host.address()), "serving");
-        let drained = host.run().await?;
+        let metrics = format!("http://{}/metrics", host.address());
+        let drained = host.run(|| tracing::info!(queues, %metrics, "serving")).await?;
         if drained.timed_out {
             if !drained.cut_short {
                 tracing::warn!("the drain ran out of time; unfinished jobs went back to their queues");
