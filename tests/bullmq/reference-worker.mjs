@@ -21,8 +21,9 @@ function duration(text, otherwise) {
 }
 
 const workers = Object.entries(config.queues).map(([queue, section]) => {
-  const worker = new bullmq.Worker(queue, (job, token) => perform(job, token, bullmq), {
-    connection: { host, port: Number(port) },
+  const connection = { host, port: Number(port) };
+  const worker = new bullmq.Worker(queue, (job, token) => perform(job, token, { ...bullmq, connection }), {
+    connection,
     name: settings.name,
     concurrency: section.concurrency,
     lockDuration: duration(settings.lock_duration, 30_000),

@@ -131,6 +131,8 @@ pub struct JobType {
     pub allow_http: Vec<String>,
     /// Where `allow` was written, for errors about its entries.
     pub allow_place: String,
+    /// Queues that the handler may add jobs to.
+    pub allow_enqueue: Vec<String>,
 }
 
 /// Priority class of a queue.

@@ -12,5 +12,6 @@ pub mod options;
 pub mod outcome;
 pub mod retry;
 pub mod schedule;
+pub mod service;
 pub mod settlement;
 pub mod units;

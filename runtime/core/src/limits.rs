@@ -25,6 +25,10 @@ pub struct Limits {
     pub progress_bytes: usize,
     /// Metric records per attempt; more are dropped.
     pub metric_records: u32,
+    /// Jobs that one attempt may add.
+    pub enqueued_jobs: u32,
+    /// Calls of one attempt that wait for Redis: jobs added, children read, state, checkpoints.
+    pub service_calls: u32,
 }
 
 impl Default for Limits {
@@ -41,6 +45,8 @@ impl Default for Limits {
             progress_updates: 10_000,
             progress_bytes: 64 << 10,
             metric_records: 10_000,
+            enqueued_jobs: 1_000,
+            service_calls: 10_000,
         }
     }
 }

@@ -28,6 +28,8 @@ impl Default for RetryPolicy {
 pub struct Facts<'a> {
     /// Attempts that ended before this one (`atm`).
     pub attempts_made: u32,
+    /// Times that it was started before this one (`ats`).
+    pub started_before: u32,
     /// The producer's options.
     pub options: &'a JobOptions,
     /// `stacktrace` as stored, a JSON array of strings.
@@ -35,6 +37,11 @@ pub struct Facts<'a> {
 }
 
 impl Facts<'_> {
+    /// Starts that used no attempt: deferrals, and stalls.
+    fn free_starts(&self) -> u32 {
+        self.started_before.saturating_sub(self.attempts_made)
+    }
+
     /// Attempts that this job may have.
     #[must_use]
     pub fn max_attempts(&self, policy: &RetryPolicy) -> u32 {
@@ -52,6 +59,8 @@ pub const MAX_STACK_ENTRIES: usize = 32;
 const RATE_LIMITED_DELAY_MS: u64 = 1_000;
 /// The shortest time that a deferred job waits, so that a handler that always defers cannot spin.
 const MIN_DEFERRAL_MS: u64 = 10;
+/// A job that was started this often without using an attempt is not handed back without a delay any more.
+const MAX_FREE_STARTS: u32 = 100;
 
 /// Where the job goes; `None` writes nothing (the job is not ours any more). `random` in [0, 1).
 #[must_use]
@@ -77,6 +86,9 @@ pub fn decide(outcome: &Outcome, facts: &Facts<'_>, policy: &RetryPolicy, random
             };
             let delay_ms = retry_after.map(millis).or_else(backoff).unwrap_or(RATE_LIMITED_DELAY_MS);
             Action::Delay { delay_ms: delay_ms.max(MIN_DEFERRAL_MS) }
+        }
+        Outcome::Deferred { delay, .. } if delay.is_zero() && facts.free_starts() < MAX_FREE_STARTS => {
+            Action::Release
         }
         Outcome::Deferred { delay, .. } => Action::Delay { delay_ms: millis(*delay).max(MIN_DEFERRAL_MS) },
         Outcome::WaitForChildren => Action::WaitForChildren,

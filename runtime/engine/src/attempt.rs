@@ -11,7 +11,7 @@ use gristmill_core::options::JobOptions;
 use gristmill_core::outcome::{Interrupt, Outcome};
 use gristmill_core::retry::{Facts, RetryPolicy, decide, refuse};
 use gristmill_core::settlement::{Action, Settlement};
-use gristmill_queue::Taken;
+use gristmill_queue::{Lock, Queue, Taken};
 use gristmill_sandbox::{Attempt, Interrupter};
 use gristmill_telemetry::event::{AttemptEnded, JobRefused, QueueEvent};
 use tokio::sync::mpsc;
@@ -19,12 +19,15 @@ use tokio::sync::mpsc;
 use crate::handlers::{Handlers, JobType};
 use crate::held::Held;
 use crate::reporter::{Message, Voice};
+use crate::service::Service;
 use crate::worker::Context;
 
 /// What an attempt of a queue needs; made once per queue.
 pub(crate) struct Executor {
     pub context: Context,
     pub queue: Arc<str>,
+    /// The same queue in Redis, for the services of its jobs.
+    pub redis: Queue,
     pub handlers: Arc<Handlers>,
     pub held: Arc<Held>,
     pub reports: mpsc::UnboundedSender<Message>,
@@ -59,7 +62,12 @@ impl Executor {
                 .or_else(|| panic.downcast_ref::<String>().cloned())
                 .unwrap_or_default();
             QueueEvent::Panicked { id: &id, message: &message }.emit(&self.queue, &self.context.metrics);
-            let facts = Facts { attempts_made: 0, options: &JobOptions::parse(""), stacktrace: None };
+            let facts = Facts {
+                attempts_made: 0,
+                started_before: 0,
+                options: &JobOptions::parse(""),
+                stacktrace: None,
+            };
             Some(refuse(
                 "the host failed in this attempt (a bug)",
                 false,
@@ -81,6 +89,7 @@ impl Executor {
         }
         let facts = Facts {
             attempts_made: taken.attempts_made,
+            started_before: taken.started_before,
             options: &options,
             stacktrace: taken.stacktrace.as_deref(),
         };
@@ -118,6 +127,12 @@ impl Executor {
             to: self.reports.clone(),
             metrics: self.context.metrics.clone(),
             spoke: AtomicBool::new(false),
+            service: Service {
+                queue: self.redis.clone(),
+                job: Lock { id: taken.id.clone(), token: Arc::clone(&taken.token) },
+                job_type: Arc::clone(&job_type.entry),
+                clock: self.context.clock.clone(),
+            },
         });
         let attempt = Attempt {
             job: Job {
@@ -204,6 +219,7 @@ fn note_delay(voice: &Voice, outcome: &Outcome) {
 mod tests {
     use gristmill_core::clock::Clock;
     use gristmill_core::config::{Input, load};
+    use gristmill_queue::{Connection, PrivateRedis};
     use gristmill_sandbox::{Sandbox, Settings};
     use gristmill_telemetry::Metrics;
 
@@ -225,7 +241,10 @@ mod tests {
         }
     }
 
-    fn executor(random: fn() -> f64) -> Executor {
+    /// The server ends with the test.
+    async fn executor(random: fn() -> f64) -> (Executor, PrivateRedis) {
+        let server = PrivateRedis::start().await.unwrap();
+        let (connection, _) = Connection::open(&server.url()).await.unwrap();
         let sandbox = Sandbox::new(Settings { slots: 1, max_memory: 1 << 20, cache_dir: None }).unwrap();
         let config = load(&Input { queues_optional: true, ..Input::default() }).config;
         let Ok(handlers) = Handlers::load(&config, &sandbox, |_, _| {}) else {
@@ -239,18 +258,27 @@ mod tests {
             guests: tokio::runtime::Handle::current(),
         };
         let reports = mpsc::unbounded_channel().0;
-        Executor { context, queue: "q".into(), handlers: Arc::new(handlers), held: Arc::default(), reports }
+        let executor = Executor {
+            context,
+            queue: "q".into(),
+            redis: Queue::new(connection, "bull", "q"),
+            handlers: Arc::new(handlers),
+            held: Arc::default(),
+            reports,
+        };
+        (executor, server)
     }
 
     #[tokio::test]
     async fn a_deferred_failure_fails_without_running() {
-        let finished = executor(|| 0.0).execute(taken(), Interrupter::default()).await;
+        let (executor, _server) = executor(|| 0.0).await;
+        let finished = executor.execute(taken(), Interrupter::default()).await;
         assert!(matches!(finished.action, Some(Action::Fail { ref reason, .. }) if reason == "child failed"));
     }
 
     #[tokio::test]
     async fn a_panic_of_ours_ends_one_attempt() {
-        let executor = executor(|| panic!("a bug of the host"));
+        let (executor, _server) = executor(|| panic!("a bug of the host")).await;
         let finished = executor.execute(taken(), Interrupter::default()).await;
         assert!(
             matches!(finished.action, Some(Action::Fail { ref reason, .. }) if reason.contains("the host failed"))

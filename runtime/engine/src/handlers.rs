@@ -19,6 +19,8 @@ pub(crate) struct JobType {
     pub limits: Arc<Limits>,
     pub retry: RetryPolicy,
     pub allow: Arc<Allow>,
+    /// The name that the configuration gives it: a job's name, or `*`.
+    pub entry: Arc<str>,
     path: PathBuf,
 }
 
@@ -165,7 +167,8 @@ fn job_types(
                     module: ArcSwap::from_pointee(module.clone()),
                     limits: Arc::new(job.limits.clone()),
                     retry: job.retry.clone(),
-                    allow: Arc::new(allow),
+                    allow: Arc::new(Allow { enqueue: job.allow_enqueue.clone(), ..allow }),
+                    entry: name.as_str().into(),
                     path: job.handler.clone(),
                 }),
             );

@@ -11,6 +11,7 @@ mod iterate;
 mod listener;
 mod pump;
 mod reporter;
+mod service;
 mod slots;
 mod upkeep;
 mod worker;

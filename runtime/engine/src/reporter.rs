@@ -6,11 +6,16 @@ use std::time::Duration;
 
 use gristmill_core::clock::Clock;
 use gristmill_core::metric::MetricRecord;
+use gristmill_core::service::{
+    Added, ChildFailures, ChildResults, EnqueueError, StateAnswer, StateError, StateStep, Submission,
+};
 use gristmill_queue::{ErrorKind, Queue, Report};
-use gristmill_sandbox::{Host, Level};
+use gristmill_sandbox::{Answer, Host, Level};
 use gristmill_telemetry::Metrics;
 use gristmill_telemetry::event::QueueEvent;
 use tokio::sync::{mpsc, oneshot};
+
+use crate::service::Service;
 
 /// Messages written with one call.
 const BATCH: usize = 512;
@@ -41,6 +46,7 @@ pub(crate) struct Voice {
     pub to: mpsc::UnboundedSender<Message>,
     pub metrics: Metrics,
     pub spoke: AtomicBool,
+    pub service: Service,
 }
 
 impl Voice {
@@ -80,6 +86,34 @@ impl Host for Voice {
         if let Err(why) = self.metrics.handlers().record(&self.queue, &self.name, record) {
             QueueEvent::MetricRefused { why }.emit(&self.queue, &self.metrics);
         }
+    }
+
+    fn enqueue(&self, jobs: Vec<Submission>) -> Answer<'_, Result<Vec<Added>, EnqueueError>> {
+        Box::pin(self.service.enqueue(jobs))
+    }
+
+    fn children(&self) -> Answer<'_, Result<ChildResults, EnqueueError>> {
+        Box::pin(self.service.children())
+    }
+
+    fn failed_children(&self) -> Answer<'_, Result<ChildFailures, EnqueueError>> {
+        Box::pin(self.service.failed_children())
+    }
+
+    fn state(&self, key: String, step: StateStep) -> Answer<'_, Result<StateAnswer, StateError>> {
+        Box::pin(async move { self.service.state(&key, &step).await })
+    }
+
+    fn save_checkpoint(&self, data: Vec<u8>) -> Answer<'_, Result<(), String>> {
+        Box::pin(async move { self.service.save_checkpoint(&data).await })
+    }
+
+    fn load_checkpoint(&self) -> Answer<'_, Result<Option<Vec<u8>>, String>> {
+        Box::pin(self.service.load_checkpoint())
+    }
+
+    fn update_data(&self, json: String) -> Answer<'_, Result<(), String>> {
+        Box::pin(async move { self.service.update_data(&json).await })
     }
 }
 

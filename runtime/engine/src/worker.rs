@@ -156,6 +156,7 @@ impl Worker {
             let executor = Arc::new(Executor {
                 context: self.context.clone(),
                 queue: queue.name().into(),
+                redis: queue.clone(),
                 handlers: Arc::clone(&self.handlers),
                 held: Arc::clone(held),
                 reports,

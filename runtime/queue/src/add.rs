@@ -3,6 +3,7 @@
 use std::fmt;
 
 use gristmill_core::new_job::{Deduplication, NewJobOptions};
+use gristmill_core::service::Added;
 use redis::Value;
 use serde_json::json;
 
@@ -119,7 +120,7 @@ impl NewJob {
         Ok(())
     }
 
-    /// The sixteen values that `add.lua` reads.
+    /// The fifteen values that `add.lua` reads.
     fn write(&self, call: &mut Call<'_>, keys: &Keys, id: Option<&str>, waits: bool, now_ms: u64) {
         let options = &self.options;
         call.arg(keys.base()).arg(id.or(options.custom_id.as_deref()).unwrap_or_default());
@@ -141,7 +142,6 @@ impl NewJob {
             Some(once) => call.arg(&once.id).arg(once.ttl_ms.unwrap_or(0)).arg(flags(once)),
             None => call.arg("").arg(0).arg(""),
         };
-        call.arg("");
     }
 
     fn parent_field(&self, parent: &ParentRef) -> String {
@@ -166,27 +166,26 @@ fn flags(once: &Deduplication) -> String {
     all.iter().filter(|(set, _)| *set).map(|(_, letter)| *letter).collect()
 }
 
-fn answer(value: Value) -> Result<String, Refusal> {
-    match integer(&value) {
-        -5 => Err(Refusal::NoParent),
-        -7 => Err(Refusal::OtherParent),
-        _ => Ok(text(value)),
+fn answer(value: Value) -> Result<Added, Refusal> {
+    match (integer(&value), value) {
+        (-5, _) => Err(Refusal::NoParent),
+        (-7, _) => Err(Refusal::OtherParent),
+        (_, Value::Array(ids)) => {
+            Ok(Added { id: ids.into_iter().next().map(text).unwrap_or_default(), existing: true })
+        }
+        (_, id) => Ok(Added { id: text(id), existing: false }),
     }
 }
 
 impl Queue {
-    /// Adds jobs and answers each one's id, or that of the job that stands for it. Nothing is added when one of them
+    /// Adds jobs and answers for each its id, or that of the job that stands for it. Nothing is added when one of them
     /// breaks a rule. Repeating it adds those without a custom or deduplication id again.
-    pub async fn add(
-        &self,
-        jobs: &[NewJob],
-        now_ms: u64,
-    ) -> Result<Vec<Result<String, Refusal>>, QueueError> {
+    pub async fn add(&self, jobs: &[NewJob], now_ms: u64) -> Result<Vec<Result<Added, Refusal>>, QueueError> {
         jobs.iter().try_for_each(NewJob::check)?;
         let mut ids = Vec::with_capacity(jobs.len());
         for batch in jobs.chunks(BATCH) {
             let mut call = ADD.call(&self.keys, now_ms);
-            call.arg(0);
+            call.arg("each");
             for job in batch {
                 job.write(&mut call, &self.keys, None, false, now_ms);
             }
@@ -206,11 +205,38 @@ fn answers(
     value: Value,
     count: usize,
     connection: &Connection,
-) -> Result<Vec<Result<String, Refusal>>, QueueError> {
+) -> Result<Vec<Result<Added, Refusal>>, QueueError> {
     match value {
         Value::Array(ids) if ids.len() == count => Ok(ids.into_iter().map(answer).collect()),
         _ => Err(connection.unfit("ids")),
     }
+}
+
+/// Adds jobs, each with its queue's name, all or none of them; at most [`MAX_FLOW`]. On a cluster their queues must
+/// share a hash tag. Repeating it adds those without a custom or deduplication id again.
+pub async fn add_all(
+    connection: &Connection,
+    prefix: &str,
+    jobs: &[(String, NewJob)],
+    now_ms: u64,
+) -> Result<Vec<Added>, QueueError> {
+    let Some((first, _)) = jobs.first() else { return Ok(Vec::new()) };
+    if jobs.len() > MAX_FLOW {
+        return Err(QueueError::Job(format!("at most {MAX_FLOW} jobs are added together")));
+    }
+    let keys = Keys::new(prefix, first);
+    let mut call = ADD.call(&keys, now_ms);
+    call.arg("all");
+    for (queue, job) in jobs {
+        check_queue_name(queue)?;
+        job.check()?;
+        job.write(&mut call, &Keys::new(prefix, queue), None, false, now_ms);
+    }
+    let answers = answers(call.send(connection).await?, jobs.len(), connection)?;
+    let all = answers.into_iter().zip(jobs).map(|(answer, (_, job))| {
+        answer.map_err(|refusal| QueueError::Job(format!("job `{}`: {refusal}", job.name)))
+    });
+    all.collect()
 }
 
 /// Adds a whole tree, or, when the root's parent is missing, nothing. `new_id` answers a new unique id at each call.
@@ -226,7 +252,7 @@ pub async fn add_flow(
     let added = lay_out(flow, flow.job.parent.clone(), prefix, &mut new_id, &mut nodes)?;
     let keys = Keys::new(prefix, &flow.queue);
     let mut call = ADD.call(&keys, now_ms);
-    call.arg(1);
+    call.arg("flow");
     for node in &nodes {
         node.job.write(&mut call, &node.keys, Some(&node.id), node.waits, now_ms);
     }

@@ -1,5 +1,7 @@
 //! Pages of jobs, a job's children, and per-minute counts, for people and handlers.
 
+use std::collections::BTreeMap;
+
 use redis::Value;
 use serde::Serialize;
 
@@ -119,6 +121,54 @@ impl Queue {
             _ => Vec::new(),
         };
         Ok(Children { processed, ignored, failed: list(), pending: list() })
+    }
+
+    /// Key and return value (JSON text) of a job's children that completed; `None` when they are larger than
+    /// `max_bytes` together.
+    pub async fn child_results(
+        &self,
+        id: &str,
+        max_bytes: usize,
+    ) -> Result<Option<Vec<(String, String)>>, QueueError> {
+        self.scan(&format!("{id}:processed"), max_bytes).await
+    }
+
+    /// Key and reason of a job's children whose failure it survives; `None` when they are larger than `max_bytes`
+    /// together.
+    pub async fn child_failures(
+        &self,
+        id: &str,
+        max_bytes: usize,
+    ) -> Result<Option<Vec<(String, String)>>, QueueError> {
+        self.scan(&format!("{id}:failed"), max_bytes).await
+    }
+
+    /// A hash, read in parts so that a large one is never in memory as a whole; sorted by field.
+    async fn scan(
+        &self,
+        suffix: &str,
+        max_bytes: usize,
+    ) -> Result<Option<Vec<(String, String)>>, QueueError> {
+        let (mut all, mut bytes, mut cursor) = (BTreeMap::new(), 0, "0".to_owned());
+        loop {
+            let mut command = redis::cmd("HSCAN");
+            command.arg(self.keys.key(suffix)).arg(&cursor).arg("COUNT").arg(100);
+            let Value::Array(parts) = self.connection.call(&command).await? else {
+                return Err(self.connection.unfit("a part of a hash"));
+            };
+            let mut parts = parts.into_iter();
+            cursor = parts.next().map(text).unwrap_or_default();
+            for (field, value) in parts.next().map(pairs).unwrap_or_default() {
+                bytes += field.len() + value.len();
+                all.insert(field, value);
+            }
+            if bytes > max_bytes {
+                return Ok(None);
+            }
+            if cursor == "0" || cursor.is_empty() {
+                return Ok(Some(all.into_iter().collect()));
+            }
+        }
     }
 
     /// BullMQ's per-minute counts; `which` is `completed` or `failed`.

@@ -9,6 +9,7 @@ mod connection;
 mod error;
 mod events;
 mod inspect;
+mod kept;
 mod keys;
 mod locks;
 mod operate;
@@ -17,11 +18,13 @@ mod private;
 mod report;
 mod schedule;
 mod script;
+mod state;
 mod turn;
 mod wait;
 
 pub use add::{
-    AddedFlow, Flow, MAX_FLOW, NewJob, ParentRef, Refusal, add_flow, check_custom_id, check_queue_name,
+    AddedFlow, Flow, MAX_FLOW, NewJob, ParentRef, Refusal, add_all, add_flow, check_custom_id,
+    check_queue_name,
 };
 pub use browse::{Children, MinuteCounts};
 pub use connection::{Connection, ServerFacts};

@@ -26,6 +26,8 @@ script!(TURN, "adding.lua", "turn.lua");
 script!(RENEW, "renew.lua");
 script!(STALLED, "stalled.lua");
 script!(REPORT, "report.lua");
+script!(STATE, "state.lua");
+script!(KEEP, "keep.lua");
 script!(ADD, "adding.lua", "add.lua");
 script!(PAUSE, "pause.lua");
 script!(MOVE, "move.lua");

@@ -1,10 +1,17 @@
 //! Host side of the package in `/wit`, generated.
 
-// The default of `trappable` lets a host function end the attempt; none of them waits, so none is async.
+// `trappable` lets a host function end the attempt. Only those that wait for Redis are async: it costs every call.
 wasmtime::component::bindgen!({
     path: "../../wit",
     world: "worker",
-    imports: { default: trappable },
+    imports: {
+        "gristmill:job/enqueue": async | trappable,
+        "gristmill:job/state": async | trappable,
+        "gristmill:job/progress.save-checkpoint": async | trappable,
+        "gristmill:job/progress.load-checkpoint": async | trappable,
+        "gristmill:job/progress.update-data": async | trappable,
+        default: trappable,
+    },
     exports: { default: async },
     require_store_data_send: true,
 });

@@ -36,8 +36,13 @@ pub(crate) struct Guest {
     pub(crate) times: Times,
     pub(crate) updates: Budget,
     pub(crate) records: Budget,
+    /// Calls that wait for Redis.
+    pub(crate) calls: Budget,
+    pub(crate) enqueued: Budget,
+    /// The queue of the job, which asks for new ones.
+    pub(crate) queue: String,
     table: ResourceTable,
-    allow: Arc<Allow>,
+    pub(crate) allow: Arc<Allow>,
     // Most handlers use neither; making them takes longer than a short attempt's share of the rest.
     wasi: Option<Box<WasiCtx>>,
     http: Option<Box<(WasiHttpCtx, Outgoing)>>,
@@ -89,6 +94,13 @@ impl Budget {
         true
     }
 
+    /// Takes as many, or none.
+    pub(crate) fn take_all(&mut self, count: usize) -> bool {
+        let left = u32::try_from(count).ok().and_then(|count| self.left.checked_sub(count));
+        self.left = left.unwrap_or(self.left);
+        left.is_some()
+    }
+
     /// Counts one as dropped.
     pub(crate) fn refuse(&mut self) {
         self.dropped = self.dropped.saturating_add(1);
@@ -107,6 +119,7 @@ impl Guest {
         host: Arc<dyn Host>,
         interrupter: Interrupter,
         times: Times,
+        queue: String,
     ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
@@ -117,6 +130,9 @@ impl Guest {
             host,
             updates: Budget::new(limits.progress_updates),
             records: Budget::new(limits.metric_records),
+            calls: Budget::new(limits.service_calls),
+            enqueued: Budget::new(limits.enqueued_jobs),
+            queue,
             limits,
             interrupter,
             times,

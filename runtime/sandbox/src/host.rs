@@ -1,6 +1,12 @@
 //! What the sandbox asks of whoever runs attempts.
 
+use std::future::ready;
+use std::pin::Pin;
+
 use gristmill_core::metric::MetricRecord;
+use gristmill_core::service::{
+    Added, ChildFailures, ChildResults, EnqueueError, StateAnswer, StateError, StateStep, Submission,
+};
 
 /// Importance of a log line, from the least to the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,10 +37,17 @@ impl Level {
     }
 }
 
-/// Receives what a guest says while it runs.
+/// What a service answers, when it does. Dropped when the attempt ends first.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What a service says where there is none.
+const NO_REDIS: &str = "this host has no Redis";
+
+/// Receives what a guest says while it runs, and serves what it asks for.
 ///
 /// The methods are called on the guests' runtime threads in the middle of host calls: they must not block, and
-/// do better to queue than to work. The sandbox has applied the ceilings of the attempt's limits already.
+/// do better to queue than to work. The sandbox has applied the ceilings of the attempt's limits, and `Allow`, already.
+/// The services are those that need Redis; by default there are none.
 pub trait Host: Send + Sync + 'static {
     /// One line of the job's log: not empty, without line breaks, control characters or escape sequences, at
     /// most `Limits::log_line_bytes` long.
@@ -51,5 +64,44 @@ pub trait Host: Send + Sync + 'static {
     fn enabled(&self, level: Level) -> bool {
         let _ = level;
         true
+    }
+
+    /// Adds jobs, all or none; at least one.
+    fn enqueue(&self, jobs: Vec<Submission>) -> Answer<'_, Result<Vec<Added>, EnqueueError>> {
+        let _ = jobs;
+        Box::pin(ready(Err(EnqueueError::Unavailable(NO_REDIS.to_owned()))))
+    }
+
+    /// Key and return value (JSON text) of the children that completed.
+    fn children(&self) -> Answer<'_, Result<ChildResults, EnqueueError>> {
+        Box::pin(ready(Err(EnqueueError::Unavailable(NO_REDIS.to_owned()))))
+    }
+
+    /// Key and reason of the children whose failure the job survives.
+    fn failed_children(&self) -> Answer<'_, Result<ChildFailures, EnqueueError>> {
+        Box::pin(ready(Err(EnqueueError::Unavailable(NO_REDIS.to_owned()))))
+    }
+
+    /// One checked step on the job type's state.
+    fn state(&self, key: String, step: StateStep) -> Answer<'_, Result<StateAnswer, StateError>> {
+        let _ = (key, step);
+        Box::pin(ready(Err(StateError::Unavailable(NO_REDIS.to_owned()))))
+    }
+
+    /// Keeps a checkpoint with the job.
+    fn save_checkpoint(&self, data: Vec<u8>) -> Answer<'_, Result<(), String>> {
+        let _ = data;
+        Box::pin(ready(Err(NO_REDIS.to_owned())))
+    }
+
+    /// The job's checkpoint.
+    fn load_checkpoint(&self) -> Answer<'_, Result<Option<Vec<u8>>, String>> {
+        Box::pin(ready(Err(NO_REDIS.to_owned())))
+    }
+
+    /// Replaces the job's data: JSON text.
+    fn update_data(&self, json: String) -> Answer<'_, Result<(), String>> {
+        let _ = json;
+        Box::pin(ready(Err(NO_REDIS.to_owned())))
     }
 }

@@ -23,11 +23,13 @@ const HANDLER: &str = "gristmill:job/handler";
 /// The start of the versions of it that this host serves.
 const HANDLER_SERVED: &str = "gristmill:job/handler@0.1.";
 /// Starts of the interfaces that this host has in one version or another.
-const KNOWN: [&str; 12] = [
+const KNOWN: [&str; 14] = [
     "gristmill:job/context@",
+    "gristmill:job/enqueue@",
     "gristmill:job/log@",
     "gristmill:job/metrics@",
     "gristmill:job/progress@",
+    "gristmill:job/state@",
     "gristmill:job/types@",
     "wasi:cli/",
     "wasi:clocks/",

@@ -1,9 +1,12 @@
-//! The host functions of `gristmill:job`. None of them waits.
+//! The host functions of `gristmill:job`. Those of `enqueue` and `state`, and checkpoints, wait for the host's Redis;
+//! no other waits.
 
 mod context;
+mod enqueue;
 mod log;
 mod metrics;
 mod progress;
+mod state;
 
 use crate::bindings::gristmill::job::types;
 use crate::guest::Guest;

@@ -112,8 +112,9 @@ async fn add(connection: &Connection, batches: &[Batch]) -> Result<Vec<Vec<Strin
     for batch in batches {
         let queue = Queue::new(connection.clone(), "bull", batch.queue);
         let ids = queue.add(&batch.jobs, Clock::System.now_ms()).await?;
-        let ids: Result<_, _> = ids.into_iter().collect();
-        added.push(ids.map_err(|refusal| anyhow::anyhow!("a job was not added: {refusal}"))?);
+        let ids: Result<Vec<_>, _> = ids.into_iter().collect();
+        let ids = ids.map_err(|refusal| anyhow::anyhow!("a job was not added: {refusal}"))?;
+        added.push(ids.into_iter().map(|job| job.id).collect());
     }
     Ok(added)
 }

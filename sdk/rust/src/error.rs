@@ -4,7 +4,9 @@ use std::any::Any;
 use std::fmt::{self, Display};
 use std::time::Duration;
 
+use crate::enqueue::EnqueueError;
 use crate::http::HttpError;
+use crate::state::StateError;
 
 /// How a handler ends other than by returning a value.
 ///
@@ -122,8 +124,8 @@ impl Display for JobError {
     }
 }
 
-/// Retryable, with the error's causes as detail. A request that would fail the same way again (not allowed, malformed,
-/// with a response that is too large) is permanent.
+/// Retryable, with the error's causes as detail. An error of this crate that would come again in every attempt (not
+/// allowed, malformed, too large) is permanent.
 impl<E: std::error::Error + 'static> From<E> for JobError {
     fn from(error: E) -> Self {
         let mut causes = Vec::new();
@@ -134,16 +136,26 @@ impl<E: std::error::Error + 'static> From<E> for JobError {
         }
         let detail = (!causes.is_empty()).then(|| causes.join("\n"));
         let failure = Failure { message: error.to_string(), code: None, detail };
-        match (&error as &dyn Any).downcast_ref() {
-            Some(
-                HttpError::Denied { .. }
+        if hopeless(&error) { Self::Permanent(failure) } else { Self::Retryable(failure) }
+    }
+}
+
+/// True for an error of this crate that would come again in every attempt.
+fn hopeless(error: &dyn Any) -> bool {
+    let http = error.downcast_ref().is_some_and(|error| {
+        matches!(
+            error,
+            HttpError::Denied { .. }
                 | HttpError::Url { .. }
                 | HttpError::Header { .. }
-                | HttpError::TooLarge { .. },
-            ) => Self::Permanent(failure),
-            _ => Self::Retryable(failure),
-        }
-    }
+                | HttpError::TooLarge { .. }
+        )
+    });
+    let enqueue = error.downcast_ref().is_some_and(|error| !matches!(error, EnqueueError::Unavailable(_)));
+    let state = error
+        .downcast_ref()
+        .is_some_and(|error| !matches!(error, StateError::Unavailable(_) | StateError::QuotaExceeded));
+    http || enqueue || state
 }
 
 #[cfg(test)]

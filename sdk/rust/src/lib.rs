@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod context;
+pub mod enqueue;
 mod error;
 mod host;
 pub mod http;
@@ -9,6 +10,7 @@ pub mod log;
 pub mod metrics;
 pub mod progress;
 mod run;
+pub mod state;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 

@@ -1,12 +1,13 @@
-//! Tells those who watch the job how far it is. Never waits.
+//! What the job shows of its progress, and what it keeps for its next attempt.
 
 use std::fmt;
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::host;
 
-/// A progress value that the host did not take.
+/// A value that the host did not take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProgressError(String);
 
@@ -32,4 +33,24 @@ pub fn report_with(done: u64, total: impl Into<Option<u64>>, message: &str) {
 pub fn set(value: &impl Serialize) -> Result<(), ProgressError> {
     let json = serde_json::to_vec(value).map_err(|error| ProgressError(error.to_string()))?;
     host::progress_set(&json).map_err(ProgressError)
+}
+
+/// Keeps a value, at most 256 KiB as JSON, with the job: its next attempt gets it. A later one takes its place. Waits
+/// for Redis.
+pub fn save_checkpoint(value: &impl Serialize) -> Result<(), ProgressError> {
+    let json = serde_json::to_vec(value).map_err(|error| ProgressError(error.to_string()))?;
+    host::save_checkpoint(&json).map_err(ProgressError)
+}
+
+/// The value that was kept last, by this attempt or an earlier one. Waits for Redis.
+pub fn load_checkpoint<T: DeserializeOwned>() -> Result<Option<T>, ProgressError> {
+    let Some(json) = host::load_checkpoint().map_err(ProgressError)? else { return Ok(None) };
+    let value = serde_json::from_slice(&json);
+    value.map(Some).map_err(|error| ProgressError(format!("the checkpoint holds something else: {error}")))
+}
+
+/// Replaces the job's data for later attempts and for all who look at the job. Waits for Redis.
+pub fn update_data(data: &impl Serialize) -> Result<(), ProgressError> {
+    let json = serde_json::to_vec(data).map_err(|error| ProgressError(error.to_string()))?;
+    host::update_data(&json).map_err(ProgressError)
 }

@@ -22,6 +22,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::enqueue::NewJob;
 use crate::host::with;
 use crate::http::{HttpError, Request, Response};
 use crate::log::Level;
@@ -38,6 +39,10 @@ pub struct Records {
     pub metrics: Vec<Metric>,
     /// HTTP requests.
     pub requests: Vec<Request>,
+    /// Jobs added; their ids are `added-1` and so on.
+    pub enqueued: Vec<NewJob>,
+    /// Values that replaced the job's data.
+    pub data: Vec<Value>,
 }
 
 /// A line of the log.
@@ -134,12 +139,32 @@ pub fn answer(answer: Result<Response, HttpError>) {
     with(|recorder| recorder.answers.push_back(answer));
 }
 
+/// Whether the services that need Redis (`enqueue`, `state`, checkpoints) answer; at first they do.
+pub fn set_services(there: bool) {
+    with(|recorder| recorder.away = !there);
+}
+
+/// Sets the children of the job that have completed: BullMQ's key and return value of each.
+///
+/// # Panics
+/// If a value has no JSON form.
+pub fn set_children(children: impl IntoIterator<Item = (String, Value)>) {
+    let json = |value: Value| serde_json::to_vec(&value).expect("a value has a JSON form");
+    let children = children.into_iter().map(|(key, value)| (key, json(value))).collect();
+    with(|recorder| recorder.children = children);
+}
+
+/// Sets the children that have failed: BullMQ's key and reason of each.
+pub fn set_failed_children(children: impl IntoIterator<Item = (String, String)>) {
+    with(|recorder| recorder.failed_children = children.into_iter().collect());
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{context, metrics, progress};
+    use crate::{context, enqueue, metrics, progress, state};
 
     #[test]
     fn records_progress_as_bullmq_shows_it() {
@@ -170,5 +195,32 @@ mod tests {
         assert_eq!(context::remaining(), Some(Duration::from_millis(1_500)));
         assert_eq!(context::header("tenant").as_deref(), Some("acme"));
         assert!(context::cancelled());
+    }
+
+    #[test]
+    fn remembers_jobs_state_and_checkpoints() {
+        let job = || NewJob::new("page", &1).unwrap().queue("pages").option("priority", 2).child();
+        assert_eq!(enqueue::submit(job()).unwrap().id, "added-1");
+        assert_eq!(take().enqueued, [job()]);
+        set_children([("bull:pages:7".to_owned(), 5.into())]);
+        assert_eq!(enqueue::children::<u8>().unwrap()[0].value, 5);
+        assert!(enqueue::children::<String>().is_err());
+
+        progress::save_checkpoint(&(3, "x")).unwrap();
+        assert_eq!(progress::load_checkpoint::<(u8, String)>().unwrap(), Some((3, "x".to_owned())));
+        progress::update_data(&[1]).unwrap();
+        assert_eq!(take().data, [serde_json::json!([1])]);
+
+        assert!(state::compare_and_set("k", None, &1, None).unwrap());
+        assert!(!state::compare_and_set("k", Some(&7), &2, None).unwrap());
+        assert_eq!(state::increment("k", 4, None), Ok(5));
+        assert!(state::delete("k").unwrap() && state::get::<i64>("k").unwrap().is_none());
+        state::set("text", &"x", None).unwrap();
+        assert!(state::increment("text", 1, None).is_err());
+
+        set_services(false);
+        let away = enqueue::submit(job()).unwrap_err();
+        assert!(matches!(JobError::from(away), JobError::Retryable(_)));
+        assert!(state::get::<i64>("k").is_err() && progress::load_checkpoint::<u8>().is_err());
     }
 }

@@ -5,12 +5,29 @@ const ENDED = Symbol('ended');
 
 /** Obeys `{steps: [...]}` in the job's data, as the scripted handler does. */
 export async function perform(job, token, bullmq) {
-  const result = await run(job.data?.steps ?? [], job, token, bullmq);
-  return result?.[ENDED] ? result.value : null;
+  const steps = job.data?.steps ?? [];
+  const { next, added } = resumes.get(`${job.queueQualifiedName}:${job.id}`) ?? { next: 0, added: [] };
+  job.added = added;
+  const result = await run(steps.slice(next), job, token, bullmq, next);
+  const value = result?.[ENDED] ? result.value : null;
+  if (job.added.length === 0) return value;
+  return [...(Array.isArray(value) ? value : value === null ? [] : [value]), ...job.added];
 }
 
-async function run(steps, job, token, bullmq) {
-  for (const step of steps) {
+/** Where jobs that have waited for their children go on. */
+const resumes = new Map();
+
+/** Connections for adding, by queue. */
+const queues = new Map();
+
+function queueNamed(name, bullmq, connection) {
+  if (!queues.has(name)) queues.set(name, new bullmq.Queue(name, { connection }));
+  return queues.get(name);
+}
+
+async function run(steps, job, token, bullmq, first = 0) {
+  for (const [offset, step] of steps.entries()) {
+    job.next = first + offset + 1;
     const result = await obey(step, job, token, bullmq);
     if (result) return result;
   }
@@ -29,6 +46,10 @@ async function obey(step, job, token, bullmq) {
       throw step.kind === 'permanent' ? new bullmq.UnrecoverableError(step.message) : new Error(step.message);
     case 'delay':
     case 'rate-limited':
+      if (step.ms === 0) {
+        await job.moveToWait(token);
+        throw new bullmq.WaitingError();
+      }
       await job.moveToDelayed(Date.now() + step.ms, token);
       throw new bullmq.DelayedError();
     case 'sleep':
@@ -38,6 +59,17 @@ async function obey(step, job, token, bullmq) {
     case 'log':
     case 'print':
       return void (await job.log(step.line));
+    case 'enqueue': {
+      const parent = step.child ? { id: job.id, queue: job.queueQualifiedName } : undefined;
+      const queue = queueNamed(step.queue ?? job.queueName, bullmq, bullmq.connection);
+      return void (await queue.add(step.name, step.data ?? {}, { ...step.opts, parent }));
+    }
+    case 'wait-children':
+      resumes.set(`${job.queueQualifiedName}:${job.id}`, { next: job.next, added: job.added });
+      if (await job.moveToWaitingChildren(token)) throw new bullmq.WaitingChildrenError();
+      return undefined;
+    case 'children':
+      return void job.added.push(...Object.values(await job.getChildrenValues()));
     case 'if':
       return job.attemptsMade + 1 === step.attempt ? run(step.steps, job, token, bullmq) : undefined;
     default:

@@ -75,16 +75,19 @@ fn configuration(arguments: &DevArguments) -> Result<String, Failure> {
             directory.display()
         )));
     }
+    let named: Vec<(String, &str)> = files
+        .iter()
+        .filter_map(|file| {
+            let stem = file.file_stem()?.to_str()?;
+            Some((stem.replace('_', "-"), file.file_name()?.to_str()?))
+        })
+        .collect();
+    let queues: Vec<&str> = named.iter().map(|(queue, _)| queue.as_str()).collect();
+    let hosts = &arguments.allow_http;
     let mut text = String::new();
-    for file in files {
-        let (Some(stem), Some(name)) =
-            (file.file_stem().and_then(|s| s.to_str()), file.file_name().and_then(|s| s.to_str()))
-        else {
-            continue;
-        };
-        let (queue, hosts) = (stem.replace('_', "-"), &arguments.allow_http);
+    for (queue, name) in &named {
         let _ = writeln!(text, "[queues.{queue:?}.jobs.\"*\"]\nhandler = {name:?}\noutput = \"16MiB\"");
-        let _ = writeln!(text, "memory = \"256MiB\"\nallow = {{ http = {hosts:?} }}");
+        let _ = writeln!(text, "memory = \"256MiB\"\nallow = {{ http = {hosts:?}, enqueue = {queues:?} }}");
     }
     Ok(text)
 }

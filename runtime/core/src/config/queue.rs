@@ -22,6 +22,12 @@ const MAX_TIMEOUT_S: u64 = 24 * 3600;
 /// Slots of one queue in one worker.
 const MAX_CONCURRENCY: u64 = 10_000;
 
+const QUEUE_NAME: &str = "1 to 256 bytes without `:`";
+
+fn is_queue_name(name: &str) -> bool {
+    (1..=256).contains(&name.len()) && !name.contains(':')
+}
+
 /// All queues, and every environment name that selects a queue or job type.
 pub(super) fn read_all<'a>(
     reader: &mut Reader<'a>,
@@ -61,8 +67,8 @@ fn read<'a>(
     names: &mut Vec<String>,
 ) -> Queue {
     let mut section = reader.named_section(queues, name);
-    if name.is_empty() || name.contains(':') || name.len() > 256 {
-        let message = format!("queue {name:?} is not a BullMQ queue name: 1 to 256 bytes without `:`");
+    if !is_queue_name(name) {
+        let message = format!("queue {name:?} is not a BullMQ queue name: {QUEUE_NAME}");
         reader.error(reader.at(section.line), message, None);
     }
     let own = env_names(reader, &mut section, name);
@@ -125,6 +131,12 @@ fn job_type<'a>(
     let retry = retry(reader, &mut section);
     let mut allow = reader.section(&mut section, "allow");
     let allow_http = reader.get(&mut allow, "http", &TEXTS, &[], Vec::new());
+    let allow_enqueue = reader.get(&mut allow, "enqueue", &TEXTS, &[], Vec::new());
+    for queue in allow_enqueue.value.iter().filter(|queue| !is_queue_name(queue)) {
+        let message =
+            format!("{queue:?} in `{}.enqueue` is not a BullMQ queue name: {QUEUE_NAME}", allow.path);
+        reader.error(allow_enqueue.place.clone(), message, None);
+    }
     reader.finish(&allow);
     let handler = reader.find(&mut section, "handler", &TEXT, &[]);
     if handler.is_none() {
@@ -146,6 +158,7 @@ fn job_type<'a>(
         retry,
         allow_http: allow_http.value,
         allow_place: allow_http.place,
+        allow_enqueue: allow_enqueue.value,
     })
 }
 

@@ -6,7 +6,7 @@ fn options(text: &str) -> JobOptions {
 }
 
 fn after(made: u32, options: &JobOptions) -> Facts<'_> {
-    Facts { attempts_made: made, options, stacktrace: None }
+    Facts { attempts_made: made, started_before: made, options, stacktrace: None }
 }
 
 fn retryable(message: &str) -> Outcome {
@@ -73,7 +73,7 @@ fn what_is_not_the_jobs_fault_uses_no_attempt() {
     let policy = RetryPolicy::default();
     let limited = Outcome::RateLimited { retry_after: Some(Duration::from_secs(2)), message: String::new() };
     assert_eq!(decide(&limited, &facts, &policy, 0.0), Some(Action::Delay { delay_ms: 2_000 }));
-    let deferred = Outcome::Deferred { delay: Duration::ZERO, reason: String::new() };
+    let deferred = Outcome::Deferred { delay: Duration::from_millis(1), reason: String::new() };
     assert_eq!(decide(&deferred, &facts, &policy, 0.0), Some(Action::Delay { delay_ms: MIN_DEFERRAL_MS }));
     let drained = Outcome::Interrupted(Interrupt::Drained);
     assert_eq!(decide(&drained, &facts, &policy, 0.0), Some(Action::Release));
@@ -83,7 +83,8 @@ fn what_is_not_the_jobs_fault_uses_no_attempt() {
 #[test]
 fn stack_traces_append_and_are_bounded() {
     let options = options(r#"{"attempts":9,"stackTraceLimit":2}"#);
-    let facts = Facts { attempts_made: 2, options: &options, stacktrace: Some(r#"["a","b"]"#) };
+    let facts =
+        Facts { started_before: 2, attempts_made: 2, options: &options, stacktrace: Some(r#"["a","b"]"#) };
     let stop =
         Stop { reason: StopReason::Trap, message: "unreachable".into(), backtrace: Some("0: run".into()) };
     let action = decide(&Outcome::Stopped(stop), &facts, &RetryPolicy::default(), 0.0);
@@ -95,4 +96,16 @@ fn stack_traces_append_and_are_bounded() {
         decide(&retryable("no"), &broken, &RetryPolicy::default(), 0.0),
         Some(Action::Retry { ref stacktrace, .. }) if stacktrace == r#"["no"]"#
     ));
+}
+
+#[test]
+fn a_deferral_without_time_hands_back_until_it_spins() {
+    let options = options("{}");
+    let outcome = Outcome::Deferred { delay: Duration::ZERO, reason: String::new() };
+    let go = |started_before| {
+        let facts = Facts { started_before, ..after(3, &options) };
+        decide(&outcome, &facts, &RetryPolicy::default(), 0.0)
+    };
+    assert_eq!(go(3 + MAX_FREE_STARTS - 1), Some(Action::Release));
+    assert_eq!(go(3 + MAX_FREE_STARTS), Some(Action::Delay { delay_ms: MIN_DEFERRAL_MS }));
 }

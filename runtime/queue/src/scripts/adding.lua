@@ -44,16 +44,10 @@ local function store_job(queue, id, job)
     "name", job.name, "data", job.data, "opts", job.opts, "timestamp", job.timestamp, "delay", job.delay,
     "priority", job.priority,
   }
-  local function also(name, value)
-    if value and value ~= "" then
-      fields[#fields + 1] = name
-      fields[#fields + 1] = value
-    end
-  end
-  also("parentKey", job.parent_key)
-  also("parent", job.parent)
-  also("rjk", job.scheduler)
-  also("deid", job.once and job.once.id)
+  also(fields, "parentKey", job.parent_key)
+  also(fields, "parent", job.parent)
+  also(fields, "rjk", job.scheduler)
+  also(fields, "deid", job.once and job.once.id)
   call("HSET", key, unpack(fields))
   event(queue, "added", "jobId", id, "name", job.name)
   local known = touch(queue)
@@ -148,16 +142,10 @@ local function deduplicate(queue, id, job)
     -- The newest one is parked; it is added when the owner has ended.
     call("DEL", parked_key)
     local fields = { "name", job.name, "data", job.data, "opts", job.opts, "jid", id }
-    local function also(name, value)
-      if value and value ~= "" then
-        fields[#fields + 1] = name
-        fields[#fields + 1] = value
-      end
-    end
-    also("pk", job.parent_key)
-    also("pd", job.parent)
-    also("pdk", job.parent_key and job.parent_key ~= "" and job.parent_key .. ":dependencies")
-    also("rjk", job.scheduler)
+    also(fields, "pk", job.parent_key)
+    also(fields, "pd", job.parent)
+    also(fields, "pdk", job.parent_key and job.parent_key ~= "" and job.parent_key .. ":dependencies")
+    also(fields, "rjk", job.scheduler)
     call("HSET", parked_key, unpack(fields))
     call("PERSIST", owner_key)
     told(owner, id)
@@ -180,7 +168,22 @@ local function deduplicate(queue, id, job)
   return owner
 end
 
--- Adds one job. Returns its id, the id of the job that stands for it, or a negative code of BullMQ's.
+-- Why a job may not be added whatever else holds, or nothing: -5 its parent is gone, -7 it has another that lives.
+local function refusal_of(queue, job)
+  local parent = job.parent_key
+  if not parent or parent == "" then
+    return
+  elseif call("EXISTS", parent) == 0 then
+    return -5
+  elseif job.id ~= "" then
+    local present = call("HGET", queue .. job.id, "parentKey")
+    if present and present ~= parent and call("EXISTS", present) == 1 then
+      return -7
+    end
+  end
+end
+
+-- Adds one job. Returns its id, or in a table the id of the job that stands for it, or a negative code of BullMQ's.
 local function add_job(queue, job, flow)
   local parent = job.parent_key
   if parent and parent ~= "" and call("EXISTS", parent) == 0 then
@@ -188,11 +191,11 @@ local function add_job(queue, job, flow)
   end
   local id = next_id(queue, job.id)
   if job.id ~= "" and call("EXISTS", queue .. id) == 1 then
-    return meet_existing(queue, id, job, flow) or id
+    return meet_existing(queue, id, job, flow) or { id }
   end
   local survivor = job.once and deduplicate(queue, id, job)
   if survivor then
-    return survivor
+    return { survivor }
   end
   store_job(queue, id, job)
   return id

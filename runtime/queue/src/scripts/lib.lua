@@ -103,6 +103,14 @@ local function promote_due()
   return true
 end
 
+-- Appends a hash's field and value, unless the value is missing or empty.
+local function also(fields, name, value)
+  if value and value ~= "" then
+    fields[#fields + 1] = name
+    fields[#fields + 1] = value
+  end
+end
+
 -- Splits `PREFIX:QUEUE:ID` at its last colon.
 local function split_job_key(key)
   return string.match(key, "^(.*:)([^:]*)$")

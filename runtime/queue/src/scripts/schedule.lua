@@ -60,21 +60,15 @@ end
 call("ZADD", base .. "repeat", number_text(at), id)
 call("DEL", key)
 local fields = { "name", ARGV[7], "ic", old[1] or 1 }
-local function also(name, value)
-  if value and value ~= "" then
-    fields[#fields + 1] = name
-    fields[#fields + 1] = value
-  end
-end
-also("data", ARGV[8])
-also("opts", ARGV[9])
-also("pattern", ARGV[12])
-also("tz", ARGV[13])
-also("limit", ARGV[14])
-also("startDate", ARGV[15])
-also("endDate", ARGV[16])
-also("every", ARGV[5])
-also("offset", every and number_text(offset) or old[3])
+also(fields, "data", ARGV[8])
+also(fields, "opts", ARGV[9])
+also(fields, "pattern", ARGV[12])
+also(fields, "tz", ARGV[13])
+also(fields, "limit", ARGV[14])
+also(fields, "startDate", ARGV[15])
+also(fields, "endDate", ARGV[16])
+also(fields, "every", ARGV[5])
+also(fields, "offset", every and number_text(offset) or old[3])
 call("HSET", key, unpack(fields))
 
 local job = { name = ARGV[7], data = ARGV[8] ~= "" and ARGV[8] or "{}", priority = ARGV[17], front = ARGV[18] == "1" }

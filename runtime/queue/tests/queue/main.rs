@@ -8,6 +8,7 @@ mod limits;
 mod locks;
 mod operate;
 mod schedule;
+mod services;
 mod settle;
 mod support;
 mod take;

@@ -34,7 +34,7 @@ impl Bench {
     }
 
     pub(crate) async fn add(&self, jobs: &[NewJob]) -> Vec<String> {
-        self.queue.add(jobs, NOW).await.unwrap().into_iter().map(Result::unwrap).collect()
+        self.queue.add(jobs, NOW).await.unwrap().into_iter().map(|added| added.unwrap().id).collect()
     }
 
     pub(crate) async fn add_plain(&self, count: usize) -> Vec<String> {

@@ -11,6 +11,8 @@ use super::address;
 pub struct Allow {
     /// Hosts for outgoing HTTP.
     pub http: Vec<HostPattern>,
+    /// Queues that jobs may be added to.
+    pub enqueue: Vec<String>,
 }
 
 /// Hosts that may be reached, as written in `allow.http`.
@@ -82,7 +84,7 @@ impl Reach {
 impl Allow {
     /// Parses the entries of `allow.http`; the first that is malformed is the error.
     pub fn http<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, PatternError> {
-        Ok(Self { http: entries.into_iter().map(str::parse).collect::<Result<_, _>>()? })
+        Ok(Self { http: entries.into_iter().map(str::parse).collect::<Result<_, _>>()?, ..Self::default() })
     }
 
     /// The widest permission to reach `host`, a lower-case name or an address without brackets, on `port`.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use gristmill_core::service::MAX_CHECKPOINT;
 use gristmill_core::units::{cut, show_size};
 use serde::Serialize;
 use serde::de::IgnoredAny;
@@ -19,6 +20,12 @@ impl Guest {
         } else if self.updates.take() {
             self.host.progress(json);
         }
+    }
+
+    /// Counts a call that waits for Redis.
+    fn may_call(&mut self) -> Result<(), String> {
+        let max = self.limits.service_calls;
+        if self.calls.take() { Ok(()) } else { Err(format!("an attempt may make {max} such calls")) }
     }
 }
 
@@ -43,21 +50,21 @@ fn report(done: u64, total: Option<u64>, message: Option<&str>) -> String {
     }
 }
 
-/// The text of a value that may be stored, or why it may not.
-fn checked(value: Vec<u8>, max: usize) -> Result<String, String> {
-    if value.len() > max {
-        return Err(format!(
-            "the progress value has {} bytes, more than the limit of {}",
-            value.len(),
-            show_size(max as u64)
-        ));
-    }
-    let text =
-        String::from_utf8(value).map_err(|error| format!("the progress value is not UTF-8: {error}"))?;
+/// The text of a value that may be stored, or why it may not; `what` names it.
+fn checked(what: &str, value: Vec<u8>, max: usize) -> Result<String, String> {
+    fits(what, value.len(), max)?;
+    let text = String::from_utf8(value).map_err(|error| format!("{what} is not UTF-8: {error}"))?;
     match serde_json::from_str::<IgnoredAny>(&text) {
         Ok(_) => Ok(text),
-        Err(error) => Err(format!("the progress value is not JSON: {error}")),
+        Err(error) => Err(format!("{what} is not JSON: {error}")),
     }
+}
+
+fn fits(what: &str, bytes: usize, max: usize) -> Result<(), String> {
+    if bytes <= max {
+        return Ok(());
+    }
+    Err(format!("{what} has {bytes} bytes, more than the limit of {}", show_size(max as u64)))
 }
 
 impl Host for Guest {
@@ -68,7 +75,30 @@ impl Host for Guest {
     }
 
     fn set(&mut self, value: Vec<u8>) -> wasmtime::Result<Result<(), String>> {
-        Ok(checked(value, self.limits.progress_bytes).map(|json| self.update(json)))
+        let json = checked("the progress value", value, self.limits.progress_bytes);
+        Ok(json.map(|json| self.update(json)))
+    }
+
+    async fn save_checkpoint(&mut self, data: Vec<u8>) -> wasmtime::Result<Result<(), String>> {
+        Ok(match fits("the checkpoint", data.len(), MAX_CHECKPOINT).and_then(|()| self.may_call()) {
+            Ok(()) => self.host.save_checkpoint(data).await,
+            Err(why) => Err(why),
+        })
+    }
+
+    async fn load_checkpoint(&mut self) -> wasmtime::Result<Result<Option<Vec<u8>>, String>> {
+        Ok(match self.may_call() {
+            Ok(()) => self.host.load_checkpoint().await,
+            Err(why) => Err(why),
+        })
+    }
+
+    async fn update_data(&mut self, data: Vec<u8>) -> wasmtime::Result<Result<(), String>> {
+        let json = checked("the job's data", data, self.limits.output);
+        Ok(match json.and_then(|json| self.may_call().map(|()| json)) {
+            Ok(json) => self.host.update_data(json).await,
+            Err(why) => Err(why),
+        })
     }
 }
 
@@ -100,7 +130,7 @@ mod tests {
     #[case(b"\"\xff\"", Some("not UTF-8"))]
     #[case(b"\"a string that is too long\"", Some("more than the limit of 20 B"))]
     fn checks(#[case] value: &[u8], #[case] refusal: Option<&str>) {
-        match (checked(value.to_vec(), 20), refusal) {
+        match (checked("it", value.to_vec(), 20), refusal) {
             (Ok(text), None) => assert_eq!(text.as_bytes(), value),
             (Err(error), Some(part)) => assert!(error.contains(part), "{error}"),
             (other, _) => panic!("{other:?}"),

@@ -12,4 +12,5 @@ mod loading;
 mod outcomes;
 mod output;
 mod reach;
+mod services;
 mod support;

@@ -8,7 +8,10 @@ use gristmill_core::job::Job;
 use gristmill_core::limits::Limits;
 use gristmill_core::metric::MetricRecord;
 use gristmill_core::outcome::{Outcome, Stop};
-use gristmill_sandbox::{Allow, Attempt, Host, Interrupter, Level, Module, Report, Sandbox, Settings};
+use gristmill_core::service::{Added, EnqueueError, StateAnswer, StateError, StateStep, Submission};
+use gristmill_sandbox::{
+    Allow, Answer, Attempt, Host, Interrupter, Level, Module, Report, Sandbox, Settings,
+};
 use serde_json::{Value, json};
 
 /// The pool is smaller than the number of attempts in some tests, so that a leaked slot shows.
@@ -48,6 +51,8 @@ pub(crate) struct Recorder {
     pub(crate) logs: Mutex<Vec<(Level, String)>>,
     pub(crate) progress: Mutex<Vec<String>>,
     pub(crate) metrics: Mutex<Vec<MetricRecord>>,
+    pub(crate) enqueued: Mutex<Vec<Submission>>,
+    pub(crate) checkpoint: Mutex<Option<Vec<u8>>>,
 }
 
 impl Recorder {
@@ -67,6 +72,26 @@ impl Host for Recorder {
 
     fn metric(&self, record: MetricRecord) {
         self.metrics.lock().unwrap().push(record);
+    }
+
+    fn enqueue(&self, jobs: Vec<Submission>) -> Answer<'_, Result<Vec<Added>, EnqueueError>> {
+        let added = jobs.iter().map(|job| Added { id: job.name.clone(), existing: false }).collect();
+        self.enqueued.lock().unwrap().extend(jobs);
+        Box::pin(std::future::ready(Ok(added)))
+    }
+
+    fn save_checkpoint(&self, data: Vec<u8>) -> Answer<'_, Result<(), String>> {
+        *self.checkpoint.lock().unwrap() = Some(data);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn load_checkpoint(&self) -> Answer<'_, Result<Option<Vec<u8>>, String>> {
+        Box::pin(std::future::ready(Ok(self.checkpoint.lock().unwrap().clone())))
+    }
+
+    /// A server that never answers.
+    fn state(&self, _: String, _: StateStep) -> Answer<'_, Result<StateAnswer, StateError>> {
+        Box::pin(std::future::pending())
     }
 }
 

@@ -52,7 +52,7 @@ pub(crate) async fn measure(redis: &PrivateRedis, programs: &Programs, kind: Kin
         ticks.tick().await;
         let at = Instant::now();
         let ids = queue.add(&[job(false)], Clock::System.now_ms()).await?;
-        added.extend(ids.into_iter().filter_map(Result::ok).map(|id| (id, at)));
+        added.extend(ids.into_iter().filter_map(Result::ok).map(|added| (added.id, at)));
     }
     let active = seen.await??;
     drop(running);

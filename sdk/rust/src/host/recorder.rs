@@ -1,12 +1,14 @@
 //! A host for tests: it remembers what the handler said, in the thread that runs it.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::Value;
 
+use crate::enqueue::{Added, EnqueueError, NewJob};
 use crate::http::{HttpError, Request, Response};
 use crate::log::Level;
+use crate::state::StateError;
 use crate::testing::{Context, Line, Metric, MetricKind, Records};
 
 /// What the thread's handler has said and will be told.
@@ -15,6 +17,12 @@ pub(crate) struct Recorder {
     pub(crate) records: Records,
     pub(crate) context: Context,
     pub(crate) answers: VecDeque<Result<Response, HttpError>>,
+    pub(crate) children: Vec<(String, Vec<u8>)>,
+    pub(crate) failed_children: Vec<(String, String)>,
+    pub(crate) checkpoint: Option<Vec<u8>>,
+    /// True while the services that need Redis are away.
+    pub(crate) away: bool,
+    pub(crate) state: BTreeMap<String, Vec<u8>>,
 }
 
 thread_local! {
@@ -124,4 +132,91 @@ pub(crate) fn send(request: &Request) -> Result<Response, HttpError> {
         };
         recorder.answers.pop_front().unwrap_or_else(nobody)
     })
+}
+
+/// What a service says while the test has none.
+const AWAY: &str = "the test says so; see `testing::set_services`";
+
+fn served<E>(away: fn(String) -> E) -> Result<(), E> {
+    if with(|recorder| recorder.away) { Err(away(AWAY.to_owned())) } else { Ok(()) }
+}
+
+pub(crate) fn submit(job: NewJob) -> Result<Added, EnqueueError> {
+    served(EnqueueError::Unavailable)?;
+    with(|recorder| {
+        recorder.records.enqueued.push(job);
+        Ok(Added::new(format!("added-{}", recorder.records.enqueued.len()), false))
+    })
+}
+
+pub(crate) fn submit_many(jobs: Vec<NewJob>) -> Result<Vec<Added>, EnqueueError> {
+    jobs.into_iter().map(submit).collect()
+}
+
+pub(crate) fn children() -> Result<Vec<(String, Vec<u8>)>, EnqueueError> {
+    served(EnqueueError::Unavailable)?;
+    Ok(with(|recorder| recorder.children.clone()))
+}
+
+pub(crate) fn failed_children() -> Result<Vec<(String, String)>, EnqueueError> {
+    served(EnqueueError::Unavailable)?;
+    Ok(with(|recorder| recorder.failed_children.clone()))
+}
+
+pub(crate) fn save_checkpoint(data: &[u8]) -> Result<(), String> {
+    served(|why| why)?;
+    with(|recorder| recorder.checkpoint = Some(data.to_vec()));
+    Ok(())
+}
+
+pub(crate) fn load_checkpoint() -> Result<Option<Vec<u8>>, String> {
+    served(|why| why)?;
+    Ok(with(|recorder| recorder.checkpoint.clone()))
+}
+
+pub(crate) fn update_data(json: &[u8]) -> Result<(), String> {
+    served(|why| why)?;
+    let value = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    with(|recorder| recorder.records.data.push(value));
+    Ok(())
+}
+
+pub(crate) fn state_get(key: &str) -> Result<Option<Vec<u8>>, StateError> {
+    served(StateError::Unavailable)?;
+    Ok(with(|recorder| recorder.state.get(key).cloned()))
+}
+
+pub(crate) fn state_set(key: &str, value: &[u8], _ttl_ms: Option<u64>) -> Result<(), StateError> {
+    served(StateError::Unavailable)?;
+    with(|recorder| recorder.state.insert(key.to_owned(), value.to_vec()));
+    Ok(())
+}
+
+pub(crate) fn state_delete(key: &str) -> Result<bool, StateError> {
+    served(StateError::Unavailable)?;
+    Ok(with(|recorder| recorder.state.remove(key).is_some()))
+}
+
+pub(crate) fn state_increment(key: &str, delta: i64, _ttl_ms: Option<u64>) -> Result<i64, StateError> {
+    served(StateError::Unavailable)?;
+    with(|recorder| {
+        let present = recorder.state.get(key).map_or(Some(0), |value| serde_json::from_slice(value).ok());
+        let sum = present.and_then(|number: i64| number.checked_add(delta));
+        let sum = sum.ok_or_else(|| StateError::Invalid(format!("`{key}` holds no whole number")))?;
+        recorder.state.insert(key.to_owned(), sum.to_string().into_bytes());
+        Ok(sum)
+    })
+}
+
+pub(crate) fn state_compare_and_set(
+    key: &str,
+    expected: Option<&[u8]>,
+    value: &[u8],
+    ttl_ms: Option<u64>,
+) -> Result<bool, StateError> {
+    if state_get(key)?.as_deref() != expected {
+        return Ok(false);
+    }
+    state_set(key, value, ttl_ms)?;
+    Ok(true)
 }

@@ -1,6 +1,7 @@
 //! The real host.
 
 mod http;
+mod service;
 
 use super::bindings::gristmill::job::{context, log, metrics, progress};
 use crate::log::Level;
@@ -10,6 +11,7 @@ pub(crate) use context::{
     tracestate,
 };
 pub(crate) use http::send;
+pub(crate) use service::*;
 
 fn level(level: Level) -> log::Level {
     match level {

@@ -1,7 +1,7 @@
 //! A handler that does what its job's data says, so that any client can drive every behaviour of the runtime.
 //!
 //! The data is `{"steps": [STEP, …]}`; `script.rs` lists the steps. They run in order. `return` and `echo` end the
-//! script with a value; `http` adds to a list. What is returned is that value, or the list, or, with both, an array of
+//! script with a value; `http`, `children` and `state-get` add to a list. What is returned is that value, or the list, or, with both, an array of
 //! the value (its elements, if it is an array) and the list; without either it is `null`.
 
 mod harm;
@@ -9,10 +9,11 @@ mod script;
 
 use std::time::Duration;
 
+use gristmill::enqueue::{self, NewJob};
 use gristmill::http::Request;
 use gristmill::log::{self, Level};
-use gristmill::{Job, JobError, metrics, progress};
-use serde::Serialize;
+use gristmill::{Job, JobError, metrics, progress, state};
+use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::script::{FailKind, MetricKind, Op, Script, Step};
@@ -21,24 +22,47 @@ type Json = Box<RawValue>;
 
 #[gristmill::handler]
 fn run(job: Job, script: Script) -> Result<Option<Json>, JobError> {
+    let mut script = script.steps;
     let mut added = Vec::new();
-    let value = steps(&job, script.steps, &mut added)?;
-    returned(value, added)
+    if script.iter().any(|step| step.op == Op::WaitChildren) {
+        // A checkpoint says where to go on; scripts that never wait are spared the question.
+        if let Some(resume) = progress::load_checkpoint::<Resume>()? {
+            script.drain(..resume.next.min(script.len()));
+            added = resume.added;
+            return returned(steps(&job, script, &mut added, resume.next)?, added);
+        }
+    }
+    returned(steps(&job, script, &mut added, 0)?, added)
 }
 
-/// Runs steps until one ends the script; `None` if none does.
-fn steps(job: &Job, steps: Vec<Step>, added: &mut Vec<Json>) -> Result<Option<Json>, JobError> {
-    for mut step in steps {
+/// Where a script that has waited for its children goes on.
+#[derive(Serialize, Deserialize)]
+struct Resume {
+    next: usize,
+    added: Vec<Json>,
+}
+
+/// Runs steps, the first of which is the script's `first`-th, until one ends the script; `None` if none does.
+fn steps(job: &Job, steps: Vec<Step>, added: &mut Vec<Json>, first: usize) -> Result<Option<Json>, JobError> {
+    for (number, mut step) in (first..).zip(steps) {
         match step.op {
             Op::Return => return Ok(Some(step.value()?)),
             Op::Echo => return Ok(Some(echo(job)?)),
             Op::If if step.attempt == Some(job.attempt) => {
-                if let Some(value) = self::steps(job, step.steps, added)? {
+                if let Some(value) = self::steps(job, step.steps, added, number)? {
                     return Ok(Some(value));
                 }
             }
             Op::If => {}
             Op::Http => added.push(http(step)?),
+            Op::Children => {
+                added.extend(enqueue::children::<Json>()?.into_iter().map(|child| child.value));
+            }
+            Op::StateGet => added.push(to_raw_value(&state::get::<Json>(&step.key)?)?),
+            Op::WaitChildren => {
+                progress::save_checkpoint(&Resume { next: number + 1, added: std::mem::take(added) })?;
+                return Err(JobError::wait_for_children());
+            }
             _ => act(step)?,
         }
     }
@@ -65,12 +89,19 @@ fn act(mut step: Step) -> Result<(), JobError> {
         #[expect(clippy::print_stdout, reason = "that is the step")]
         Op::Print => println!("{}", step.line),
         Op::Metric => metric(&mut step)?,
-        Op::Enqueue | Op::WaitChildren | Op::Children | Op::Acquire | Op::StateSet | Op::StateGet => {
+        Op::Enqueue => drop(enqueue::submit(new_job(step)?)?),
+        Op::StateSet => {
+            let value = step.value()?;
+            state::set(&step.key, &value, None)?;
+        }
+        Op::Acquire => {
             let message =
                 format!("the step `{}` is not served by this version of the contract", step.op.name());
             return Err(JobError::permanent(message).code("unserved-step"));
         }
-        Op::Return | Op::Echo | Op::If | Op::Http => unreachable!("handled before"),
+        Op::Return | Op::Echo | Op::If | Op::Http | Op::Children | Op::StateGet | Op::WaitChildren => {
+            unreachable!("handled before")
+        }
     }
     Ok(())
 }
@@ -80,6 +111,21 @@ fn fail(step: Step) -> JobError {
         FailKind::Retryable => JobError::retryable(step.message),
         FailKind::Permanent => JobError::permanent(step.message),
     }
+}
+
+fn new_job(step: Step) -> Result<NewJob, JobError> {
+    let data = match step.data {
+        Some(data) => data,
+        None => RawValue::from_string("{}".to_owned())?,
+    };
+    let mut job = NewJob::new(step.name, &data)?;
+    if let Some(queue) = step.queue {
+        job = job.queue(queue);
+    }
+    for (name, value) in step.opts {
+        job = job.option(name, value);
+    }
+    Ok(if step.child { job.child() } else { job })
 }
 
 fn metric(step: &mut Step) -> Result<(), JobError> {
@@ -185,8 +231,8 @@ mod tests {
         ));
         assert!(matches!(error(json!({"op": "delay", "ms": 5})), JobError::Deferred { .. }));
         assert!(matches!(error(json!({"op": "rate-limited", "ms": 5})), JobError::RateLimited { .. }));
-        let unserved = error(json!({"op": "state-get", "key": "x"}));
-        assert!(unserved.message().contains("`state-get`"), "{unserved}");
+        let unserved = error(json!({"op": "acquire", "limiter": "x"}));
+        assert!(unserved.message().contains("`acquire`"), "{unserved}");
         assert!(error(json!({"op": "dance"})).message().contains("unknown variant `dance`"));
     }
 
@@ -197,6 +243,24 @@ mod tests {
         let mut job = testing::job(json!({ "steps": script }));
         job.attempt = 2;
         assert_eq!(testing::call(run, job), Ok(json!("second")));
+    }
+
+    #[test]
+    fn goes_on_after_its_children() {
+        let script = json!([
+            {"op": "state-set", "key": "k", "value": 1},
+            {"op": "state-get", "key": "k"},
+            {"op": "enqueue", "queue": "pages", "name": "page", "data": {"n": 1}, "opts": {"priority": 3}, "child": true},
+            {"op": "wait-children"},
+            {"op": "children"},
+        ]);
+        assert_eq!(call(script.clone()), Err(JobError::WaitForChildren));
+        let expected =
+            NewJob::new("page", &json!({"n": 1})).unwrap().queue("pages").option("priority", 3).child();
+        assert_eq!(testing::take().enqueued, [expected]);
+        testing::set_children([("bull:pages:1".to_owned(), json!("a page"))]);
+        assert_eq!(call(script), Ok(json!([1, "a page"])));
+        assert!(testing::take().enqueued.is_empty(), "what came before is not done again");
     }
 
     #[test]

@@ -44,6 +44,16 @@ pub(crate) struct Step {
     #[serde(default)]
     pub(crate) body: Option<String>,
     #[serde(default)]
+    pub(crate) queue: Option<String>,
+    #[serde(default)]
+    pub(crate) data: Option<Box<RawValue>>,
+    #[serde(default)]
+    pub(crate) opts: BTreeMap<String, serde_json::Value>,
+    #[serde(default)]
+    pub(crate) child: bool,
+    #[serde(default)]
+    pub(crate) key: String,
+    #[serde(default)]
     pub(crate) attempt: Option<u32>,
     #[serde(default)]
     pub(crate) steps: Vec<Step>,
@@ -59,7 +69,7 @@ impl Step {
     }
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Op {
     Return,
@@ -93,12 +103,7 @@ impl Op {
     /// The name of a step that this version does not serve.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Enqueue => "enqueue",
-            Self::WaitChildren => "wait-children",
-            Self::Children => "children",
             Self::Acquire => "acquire",
-            Self::StateSet => "state-set",
-            Self::StateGet => "state-get",
             _ => "?",
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use gristmill_core::backoff::Backoff;
 use gristmill_core::clock::Clock;
 use gristmill_core::new_job::NewJobOptions;
+use gristmill_core::service::Added;
 use gristmill_queue::{
     AddedFlow, Connection, EventReader, Flow, JobView, NewJob, Queue, add_flow, check_custom_id,
     check_queue_name,
@@ -63,20 +64,23 @@ pub(crate) async fn add(queue: &Queue, arguments: AddArguments, as_json: bool) -
     }
     // Before the job is added, so that its end cannot be missed.
     let mut events = if arguments.wait { Some(EventReader::from_now(queue).await?) } else { None };
-    let id = match queue.add(&[job], Clock::System.now_ms()).await?.into_iter().next() {
-        Some(Ok(id)) => id,
-        Some(Err(refusal)) => return Err(Failure::new(format!("the job was not added: {refusal}"))),
-        None => String::new(),
-    };
+    let added = queue.add(&[job], Clock::System.now_ms()).await?.into_iter().next();
+    let added = added.ok_or_else(|| Failure::new("the job was not added: Redis answered nothing"))?;
+    let Added { id, existing } =
+        added.map_err(|refusal| Failure::new(format!("the job was not added: {refusal}")))?;
     let Some(events) = &mut events else {
         if as_json {
-            output::json(&json!({ "queue": queue.name(), "id": id }))?;
+            output::json(&json!({ "queue": queue.name(), "id": id, "existing": existing }))?;
         } else {
             anstream::println!("{id}");
+            if existing {
+                anstream::eprintln!("job {id} was there already, with this id or deduplication id");
+            }
         }
         return Ok(ExitCode::SUCCESS);
     };
-    anstream::eprintln!("added job {id} to {}, waiting for it", queue.name());
+    let done = if existing { "found" } else { "added" };
+    anstream::eprintln!("{done} job {id} in {}, waiting for it", queue.name());
     wait(queue, events, &id, as_json).await
 }
 
