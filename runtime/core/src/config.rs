@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::limits::Limits;
-use crate::retry::RetryPolicy;
+use crate::retry::JobPolicy;
 
 mod environment;
 mod load;
@@ -60,6 +60,7 @@ impl Config {
             };
             changed(format!("[queues.{name}] concurrency"), old.concurrency != queue.concurrency);
             changed(format!("[queues.{name}] class"), old.class != queue.class);
+            changed(format!("[queues.{name}] rate_limit"), old.rate_limit != queue.rate_limit);
             for (job, kind) in &queue.jobs {
                 changed(format!("[queues.{name}.jobs.\"{job}\"] memory"), kind.limits.memory > ceiling);
             }
@@ -112,6 +113,8 @@ pub struct Queue {
     pub class: Class,
     /// Slots: attempts at a time in this worker.
     pub concurrency: usize,
+    /// Jobs that start per time, on all workers that have the same limit; one in the queue's `meta` wins.
+    pub rate_limit: Option<(u64, Duration)>,
     /// Job types by job name; `*` serves every other name.
     pub jobs: BTreeMap<String, JobType>,
 }
@@ -125,8 +128,8 @@ pub struct JobType {
     pub handler_place: String,
     /// Ceilings of one attempt.
     pub limits: Limits,
-    /// Retries where the producer set none.
-    pub retry: RetryPolicy,
+    /// What holds where the producer said nothing.
+    pub policy: JobPolicy,
     /// Hosts that the handler may call over HTTP.
     pub allow_http: Vec<String>,
     /// Where `allow` was written, for errors about its entries.

@@ -23,7 +23,7 @@ pub enum Keep {
 }
 
 /// Removals for age per finished job when the producer set no `limit`; BullMQ's default.
-const AGE_LIMIT: u64 = 1_000;
+pub(crate) const AGE_LIMIT: u64 = 1_000;
 
 /// The options that a worker needs; the rest of `opts` is the producer's and stays untouched in Redis.
 #[derive(Debug, Clone, PartialEq)]

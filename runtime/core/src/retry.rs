@@ -10,16 +10,28 @@ use crate::units::cut;
 
 /// What a job type's configuration says where the producer said nothing.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RetryPolicy {
+pub struct JobPolicy {
     /// Attempts of a job whose producer set none; at least 1.
     pub attempts: u32,
     /// Backoff of a job whose producer set none.
     pub backoff: Option<Backoff>,
+    /// Starts after which a job fails without running, whoever added it; `None` is no bound.
+    pub max_starts: Option<u32>,
+    /// What becomes of a completed job whose producer said nothing.
+    pub remove_on_complete: Keep,
+    /// What becomes of a failed job whose producer said nothing.
+    pub remove_on_fail: Keep,
 }
 
-impl Default for RetryPolicy {
+impl Default for JobPolicy {
     fn default() -> Self {
-        Self { attempts: 1, backoff: None }
+        Self {
+            attempts: 1,
+            backoff: None,
+            max_starts: None,
+            remove_on_complete: Keep::All,
+            remove_on_fail: Keep::All,
+        }
     }
 }
 
@@ -44,7 +56,7 @@ impl Facts<'_> {
 
     /// Attempts that this job may have.
     #[must_use]
-    pub fn max_attempts(&self, policy: &RetryPolicy) -> u32 {
+    pub fn max_attempts(&self, policy: &JobPolicy) -> u32 {
         self.options.attempts.unwrap_or(policy.attempts).max(1)
     }
 }
@@ -64,11 +76,11 @@ const MAX_FREE_STARTS: u32 = 100;
 
 /// Where the job goes; `None` writes nothing (the job is not ours any more). `random` in [0, 1).
 #[must_use]
-pub fn decide(outcome: &Outcome, facts: &Facts<'_>, policy: &RetryPolicy, random: f64) -> Option<Action> {
+pub fn decide(outcome: &Outcome, facts: &Facts<'_>, policy: &JobPolicy, random: f64) -> Option<Action> {
     Some(match outcome {
         Outcome::Returned(output) => Action::Complete {
             returnvalue: output.clone().unwrap_or_else(|| b"null".to_vec()),
-            keep: facts.options.remove_on_complete.unwrap_or(Keep::All),
+            keep: facts.options.remove_on_complete.unwrap_or(policy.remove_on_complete),
         },
         Outcome::Retryable(failure) => {
             failed(&reason(failure), failure.detail.as_deref(), true, facts, policy, random)
@@ -100,7 +112,7 @@ pub fn decide(outcome: &Outcome, facts: &Facts<'_>, policy: &RetryPolicy, random
 
 /// The settlement of a job that fails without having run: a deferred failure, no handler.
 #[must_use]
-pub fn refuse(reason: &str, retry: bool, facts: &Facts<'_>, policy: &RetryPolicy, random: f64) -> Action {
+pub fn refuse(reason: &str, retry: bool, facts: &Facts<'_>, policy: &JobPolicy, random: f64) -> Action {
     failed(reason, None, retry, facts, policy, random)
 }
 
@@ -121,7 +133,7 @@ fn failed(
     detail: Option<&str>,
     may_retry: bool,
     facts: &Facts<'_>,
-    policy: &RetryPolicy,
+    policy: &JobPolicy,
     random: f64,
 ) -> Action {
     let reason = cut(reason, MAX_REASON).into_owned();
@@ -132,7 +144,7 @@ fn failed(
     let fail = |reason, stacktrace| Action::Fail {
         reason,
         stacktrace,
-        keep: facts.options.remove_on_fail.unwrap_or(Keep::All),
+        keep: facts.options.remove_on_fail.unwrap_or(policy.remove_on_fail),
         attempts,
     };
     if !may_retry || failed_attempt >= attempts {

@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use gristmill_core::job::Job;
 use gristmill_core::options::JobOptions;
 use gristmill_core::outcome::{Interrupt, Outcome};
-use gristmill_core::retry::{Facts, RetryPolicy, decide, refuse};
+use gristmill_core::retry::{Facts, JobPolicy, decide, refuse};
 use gristmill_core::settlement::{Action, Settlement};
 use gristmill_queue::{Lock, Queue, Taken};
 use gristmill_sandbox::{Attempt, Interrupter};
@@ -68,13 +68,7 @@ impl Executor {
                 options: &JobOptions::parse(""),
                 stacktrace: None,
             };
-            Some(refuse(
-                "the host failed in this attempt (a bug)",
-                false,
-                &facts,
-                &RetryPolicy::default(),
-                0.0,
-            ))
+            Some(refuse("the host failed in this attempt (a bug)", false, &facts, &JobPolicy::default(), 0.0))
         });
         self.held.end(&id, &lock);
         Finished { id, token: lock, action, at_ms: self.context.clock.now_ms() }
@@ -97,8 +91,8 @@ impl Executor {
         if let Some((reason, retry)) = refusal(&taken, &data, job_type.as_deref()) {
             let of = self.context.metrics.job_type(&self.queue, &taken.name);
             JobRefused { of: &of, queue: &self.queue, id: &taken.id, reason: &reason }.emit();
-            let none = RetryPolicy::default();
-            let policy = job_type.as_ref().map_or(&none, |t| &t.retry);
+            let none = JobPolicy::default();
+            let policy = job_type.as_ref().map_or(&none, |t| &t.policy);
             return Some(refuse(&reason, retry, &facts, policy, (self.context.random)()));
         }
         let job_type = job_type?;
@@ -140,7 +134,7 @@ impl Executor {
                 name: taken.name.clone(),
                 queue: self.queue.to_string(),
                 attempt: taken.attempts_made.saturating_add(1),
-                max_attempts: facts.max_attempts(&job_type.retry),
+                max_attempts: facts.max_attempts(&job_type.policy),
                 data,
                 enqueued_at_ms: taken.timestamp_ms,
                 scheduled_at_ms,
@@ -166,7 +160,7 @@ impl Executor {
         if report.outcome != Outcome::Interrupted(Interrupt::LockLost) {
             voice.flush().await;
         }
-        let action = decide(&report.outcome, facts, &job_type.retry, (self.context.random)());
+        let action = decide(&report.outcome, facts, &job_type.policy, (self.context.random)());
         AttemptEnded {
             of: &self.context.metrics.job_type(&self.queue, &taken.name),
             queue: &self.queue,
@@ -198,6 +192,10 @@ fn refusal(taken: &Taken, data: &[u8], job_type: Option<&JobType>) -> Option<(St
     if job_type.is_none() {
         let reason = format!("handler: no handler serves the job name `{}` on this worker", taken.name);
         return Some((reason, true));
+    }
+    let max_starts = job_type.and_then(|t| t.policy.max_starts);
+    if max_starts.is_some_and(|max| taken.started_before >= max) {
+        return Some(("job started more than allowable limit".to_owned(), false));
     }
     let checked = serde_json::from_slice::<&serde_json::value::RawValue>(data);
     checked.err().map(|error| (format!("data: the job's data is not JSON: {error}"), false))

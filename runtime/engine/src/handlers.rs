@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use gristmill_core::config::Config;
 use gristmill_core::limits::Limits;
-use gristmill_core::retry::RetryPolicy;
+use gristmill_core::retry::JobPolicy;
 use gristmill_core::units::closest;
 use gristmill_sandbox::{Allow, Module, ModuleError, Sandbox};
 use gristmill_telemetry::Metrics;
@@ -17,7 +17,7 @@ use gristmill_telemetry::event::HandlerSwapped;
 pub(crate) struct JobType {
     pub module: ArcSwap<Module>,
     pub limits: Arc<Limits>,
-    pub retry: RetryPolicy,
+    pub policy: JobPolicy,
     pub allow: Arc<Allow>,
     /// The name that the configuration gives it: a job's name, or `*`.
     pub entry: Arc<str>,
@@ -166,7 +166,7 @@ fn job_types(
                 Arc::new(JobType {
                     module: ArcSwap::from_pointee(module.clone()),
                     limits: Arc::new(job.limits.clone()),
-                    retry: job.retry.clone(),
+                    policy: job.policy.clone(),
                     allow: Arc::new(Allow { enqueue: job.allow_enqueue.clone(), ..allow }),
                     entry: name.as_str().into(),
                     path: job.handler.clone(),

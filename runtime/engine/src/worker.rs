@@ -140,6 +140,15 @@ impl Worker {
         beside.spawn(announce(self.connection.clone(), keys.collect(), settings.name.clone()));
         let (context, every) = (self.context.clone(), settings.stalled_interval);
         beside.spawn(upkeep::find_stalled(context, queues.clone(), every, settings.max_stalled_count));
+        beside.spawn(upkeep::obey_cancellations(
+            self.context.clone(),
+            self.connection.clone(),
+            queues
+                .iter()
+                .map(|queue| (queue.keys().queue_key(), queue.name().to_owned()))
+                .zip(held.iter().cloned())
+                .collect(),
+        ));
         let pairs = queues.iter().cloned().zip(held.iter().cloned()).collect();
         let mut renewal = JoinSet::new();
         renewal.spawn(upkeep::renew(self.context.clone(), pairs, settings.lock_duration));
@@ -161,10 +170,13 @@ impl Worker {
                 held: Arc::clone(held),
                 reports,
             });
+            let section = &self.config.queues[queue.name()];
+            let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
             let pump = Pump {
                 queue: queue.clone(),
                 executor,
-                slots: self.config.queues[queue.name()].concurrency,
+                slots: section.concurrency,
+                rate_limit: section.rate_limit.map(|(jobs, time)| (jobs, millis(time))),
                 lock: settings.lock_duration,
                 worker_id: Arc::clone(&self.id),
                 worker_name: settings.name.clone(),

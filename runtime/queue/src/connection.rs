@@ -87,6 +87,14 @@ impl Connection {
             .map_err(|source| self.error(source))
     }
 
+    /// A connection of its own that receives messages.
+    pub(crate) async fn pub_sub(&self) -> Result<redis::aio::PubSub, QueueError> {
+        let connecting = self.client.get_async_pubsub();
+        let connected = tokio::time::timeout(CONNECTION_TIMEOUT, connecting).await;
+        let late = || redis::RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
+        connected.unwrap_or_else(|_| Err(late())).map_err(|source| self.error(source))
+    }
+
     pub(crate) fn error(&self, source: redis::RedisError) -> QueueError {
         QueueError::Redis { address: self.address.to_string(), source }
     }

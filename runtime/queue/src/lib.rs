@@ -5,6 +5,7 @@
 
 mod add;
 mod browse;
+mod cancel;
 mod connection;
 mod error;
 mod events;
@@ -27,13 +28,14 @@ pub use add::{
     check_queue_name,
 };
 pub use browse::{Children, MinuteCounts};
+pub use cancel::{Cancellation, Cancellations};
 pub use connection::{Connection, ServerFacts};
 pub use error::{ErrorKind, QueueError};
 pub use events::{EventReader, QueueEvent};
 pub use inspect::{JobView, STATES, queue_names};
 pub use keys::Keys;
 pub use locks::{Lock, Stalled};
-pub use operate::{CLEANED, Finished, Spared, Unmoved};
+pub use operate::{CLEANED, Finished, QueueLimits, Spared, Unmoved};
 pub use presence::{announce, client_name};
 pub use private::{PrivateRedis, PrivateRedisError};
 pub use report::Report;

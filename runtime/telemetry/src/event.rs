@@ -76,6 +76,11 @@ pub enum QueueEvent<'a> {
         /// The job.
         id: &'a str,
     },
+    /// Somebody cancelled a job that runs here.
+    Cancelled {
+        /// The job.
+        id: &'a str,
+    },
     /// The stalled check put jobs back.
     Stalled {
         /// Put back to run.
@@ -149,6 +154,8 @@ impl QueueEvent<'_> {
                 families.locks_lost.with_label_values(&[queue]).inc();
                 tracing::warn!(queue, id, "the job's lock is lost; another worker may have it");
             }
+            // The attempt's own event counts it.
+            Self::Cancelled { id } => tracing::info!(queue, id, "job cancelled"),
             Self::Stalled { back, exceeded } => {
                 families.stalled.with_label_values(&[queue]).inc_by(count(back + exceeded));
                 tracing::warn!(queue, back, exceeded, "jobs had lost their worker and were put back");
