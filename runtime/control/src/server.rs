@@ -10,7 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use gristmill_engine::{Control, Phase};
-use gristmill_queue::{Connection, Queue, STATES};
+use gristmill_queue::{Connection, Queue, STATES, Server};
 use gristmill_telemetry::Metrics;
 use tokio::sync::Mutex;
 
@@ -45,7 +45,7 @@ pub struct Sources {
     /// Whether the host's runtime lives.
     pub heartbeat: Heartbeat,
     /// For a connection of the server's own.
-    pub redis_url: String,
+    pub redis: Server,
     /// BullMQ's prefix.
     pub prefix: String,
     /// Queues whose counts are shown.
@@ -114,7 +114,7 @@ impl Pages {
     async fn redis(&self) -> Option<Connection> {
         let mut slot = self.redis.lock().await;
         if slot.is_none() {
-            *slot = Connection::open(&self.sources.redis_url).await.ok().map(|(connection, _)| connection);
+            *slot = Connection::open_at(&self.sources.redis).await.ok().map(|(connection, _)| connection);
         }
         slot.clone()
     }

@@ -72,8 +72,12 @@ impl Config {
 /// `[redis]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redis {
-    /// `redis://`, `rediss://` or `redis+unix://`.
+    /// `redis://`, `rediss://` or `redis+unix://`: the server, any node of a Cluster, or, with `master`, a Sentinel.
     pub url: String,
+    /// Further nodes or Sentinels, `HOST:PORT`.
+    pub nodes: Vec<String>,
+    /// The name under which Sentinels know the master.
+    pub master: Option<String>,
     /// BullMQ's key prefix.
     pub prefix: String,
 }

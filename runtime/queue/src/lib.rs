@@ -29,7 +29,7 @@ pub use add::{
 };
 pub use browse::{Children, MinuteCounts};
 pub use cancel::{Cancellation, Cancellations};
-pub use connection::{Connection, ServerFacts};
+pub use connection::{Connection, Server, ServerFacts};
 pub use error::{ErrorKind, QueueError};
 pub use events::{EventReader, QueueEvent};
 pub use inspect::{JobView, STATES, queue_names};

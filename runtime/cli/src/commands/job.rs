@@ -23,13 +23,13 @@ pub(crate) fn flow(command: &FlowCommand, global: &Global) -> Result<ExitCode, F
     let FlowCommand::Add { flow } = command;
     let config = settings::accept(settings::read(global, true)?)?;
     host::host_runtime()?.block_on(async {
-        let (connection, _) = Connection::open(&config.redis.url).await?;
+        let (connection, _) = Connection::open_at(&host::server(&config.redis)).await?;
         add::add_tree(&connection, &config.redis.prefix, flow, global.json).await
     })
 }
 
 async fn run(command: JobCommand, config: &Config, as_json: bool) -> Result<ExitCode, Failure> {
-    let (connection, _) = Connection::open(&config.redis.url).await?;
+    let (connection, _) = Connection::open_at(&host::server(&config.redis)).await?;
     let queue = |name: &str| Queue::new(connection.clone(), &config.redis.prefix, name);
     let now = Clock::System.now_ms();
     match command {

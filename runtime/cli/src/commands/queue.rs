@@ -30,7 +30,7 @@ pub(crate) fn queue(command: QueueCommand, global: &Global) -> Result<ExitCode, 
 }
 
 async fn run(command: QueueCommand, config: &Config, as_json: bool) -> Result<ExitCode, Failure> {
-    let (connection, _) = Connection::open(&config.redis.url).await?;
+    let (connection, _) = Connection::open_at(&host::server(&config.redis)).await?;
     let queue = |name: &str| Queue::new(connection.clone(), &config.redis.prefix, name);
     let now = Clock::System.now_ms();
     match command {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-use super::environment::{COUNT, DURATION, TEXT, warn_unknown};
+use super::environment::{COUNT, DURATION, TEXT, TEXTS, warn_unknown};
 use super::reader::{Effective, Problem, Reader, Section, Severity, Variable};
 use super::{Config, Redis, Server, Worker, queue};
 use crate::units::parse_millis;
@@ -74,6 +74,10 @@ pub fn load(input: &Input<'_>) -> Loaded {
     Loaded { config: Config { redis, server, worker, queues }, problems, effective }
 }
 
+fn is_node(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+}
+
 fn redis<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>, flag: Option<String>) -> Redis {
     let mut section = reader.section(root, "redis");
     let variables = [Variable { name: "REDIS_URL".into(), parse: |text| Ok(text.to_owned()) }];
@@ -93,6 +97,12 @@ fn redis<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>, flag: Option<Strin
         let hint = "write it as `redis://HOST:PORT`, `rediss://HOST:PORT` or `redis+unix:///PATH`".to_owned();
         reader.error(url.place, message, Some(hint));
     }
+    let nodes = reader.get(&mut section, "nodes", &TEXTS, &[], Vec::new());
+    for node in nodes.value.iter().filter(|node| !is_node(node)) {
+        let hint = Some("write it as `HOST:PORT`".to_owned());
+        reader.error(nodes.place.clone(), format!("`{node}` in `redis.nodes` is no address"), hint);
+    }
+    let master = reader.find(&mut section, "master", &TEXT, &[]).map(|got| got.value);
     for effective in reader.effective.iter_mut().filter(|e| e.key == "redis.url") {
         effective.value = without_password(&effective.value);
     }
@@ -101,7 +111,7 @@ fn redis<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>, flag: Option<Strin
         reader.error(prefix.place, "`redis.prefix` must have 1 to 256 bytes", None);
     }
     reader.finish(&section);
-    Redis { url: url.value, prefix: prefix.value }
+    Redis { url: url.value, nodes: nodes.value, master, prefix: prefix.value }
 }
 
 /// The address with its password hidden, for messages and listings.
