@@ -118,7 +118,7 @@ function queueSection({ jobs = { '*': {} }, ...settings }) {
  * `queues` maps queue names to their sections (concurrency, jobs), `worker` is the section of that
  * name; `config` replaces the whole file; `peer: 'node'` starts BullMQ's worker whatever PEER says.
  */
-export async function startWorker({ redis, queues = {}, worker = {}, config, env = {}, peer = ours ? 'gristmill' : 'node' }) {
+export async function startWorker({ redis, queues = {}, worker = {}, server = {}, config, env = {}, peer = ours ? 'gristmill' : 'node' }) {
   const dir = await mkdtemp(path.join(tmpdir(), 'gristmill-worker-'));
   const port = await freePort();
   const name = worker.name ?? `worker-${randomUUID().slice(0, 8)}`;
@@ -126,7 +126,7 @@ export async function startWorker({ redis, queues = {}, worker = {}, config, env
   const file = path.join(dir, 'gristmill.toml');
   const whole = config ?? {
     redis: { url: redis.url },
-    server: { listen: `127.0.0.1:${port}` },
+    server: { ...server, listen: `127.0.0.1:${port}` },
     worker: { ...worker, name },
     queues: Object.fromEntries(sections),
   };

@@ -133,8 +133,10 @@ pub(crate) async fn build(config: Config, reread: Reread) -> Result<Host, Failur
     let queues = config.queues.keys().cloned().collect();
     let worker = Worker::new(config.clone(), connection, Arc::clone(&handlers), context);
     let control = worker.control();
+    let (metrics_of, heartbeat_of) = (metrics.clone(), heartbeat.clone());
+    let tokens = config.server.tokens.clone();
     let sources =
-        Sources { metrics: metrics.clone(), control, heartbeat: heartbeat.clone(), redis, prefix, queues };
+        Sources { metrics: metrics_of, control, heartbeat: heartbeat_of, redis, tokens, prefix, queues };
     Ok(Host { worker, handlers, metrics, guests, bound, sources, heartbeat, config, reread })
 }
 

@@ -85,8 +85,47 @@ pub struct Redis {
 /// `[server]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// Where `/metrics` and `/healthz` answer.
+    /// Where metrics, health and the API answer.
     pub listen: SocketAddr,
+    /// Who may use the API; without tokens it answers on loopback only.
+    pub tokens: Vec<Token>,
+}
+
+/// `[server.tokens.NAME]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Who it is, in audit rows.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// SHA-256 of the token, so that the configuration holds no secret.
+    pub sha256: [u8; 32],
+}
+
+/// What a token may do; each role includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Looks.
+    Viewer,
+    /// Adds, moves and removes jobs; pauses and limits queues.
+    Operator,
+    /// Removes whole queues.
+    Admin,
+}
+
+impl Role {
+    /// All roles, the least first.
+    pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Admin];
+
+    /// The word in configuration and messages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// `[worker]`

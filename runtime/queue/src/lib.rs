@@ -4,11 +4,13 @@
 //! settles finished jobs and takes new ones. Every call says what happens when it runs twice or its answer is lost.
 
 mod add;
+mod audit;
 mod browse;
 mod cancel;
 mod connection;
 mod error;
 mod events;
+mod flow;
 mod inspect;
 mod kept;
 mod keys;
@@ -27,6 +29,7 @@ pub use add::{
     AddedFlow, Flow, MAX_FLOW, NewJob, ParentRef, Refusal, add_all, add_flow, check_custom_id,
     check_queue_name,
 };
+pub use audit::AuditRow;
 pub use browse::{Children, MinuteCounts};
 pub use cancel::{Cancellation, Cancellations};
 pub use connection::{Connection, Server, ServerFacts};

@@ -182,3 +182,17 @@ fn a_queue_may_have_a_rate_limit() {
         "{wrong:?}"
     );
 }
+
+#[test]
+fn tokens_have_a_role_and_a_digest() {
+    let digest = "0f".repeat(32);
+    let text = format!("[server.tokens.ci]\nrole = \"operator\"\nsha256 = \"{digest}\"\n");
+    let tokens = load_text(&text, &[]).config.server.tokens;
+    assert_eq!(tokens, [Token { name: "ci".to_owned(), role: Role::Operator, sha256: [15; 32] }]);
+    let wrong = problems("[server.tokens.ci]\nrole = \"boss\"\nsha256 = \"abc\"\n", &[]);
+    assert!(wrong[0].contains("`boss` is not a role; accepted: viewer, operator, admin"), "{wrong:?}");
+    assert!(
+        wrong[1].starts_with("gristmill.toml:3: ") && wrong[1].contains("64 hexadecimal digits"),
+        "{wrong:?}"
+    );
+}
