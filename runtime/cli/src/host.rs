@@ -202,8 +202,14 @@ fn obey_signals(
                     tracing::info!("draining: no new jobs, running ones may finish; again to end at once");
                     control.drain();
                 }
-                _ = tstp.recv() => control.set_quiet(true),
-                _ = cont.recv() => control.set_quiet(false),
+                _ = tstp.recv() => {
+                    tracing::info!("no new jobs until CONT; running ones go on");
+                    control.set_quiet(true);
+                }
+                _ = cont.recv() => {
+                    tracing::info!("taking jobs again");
+                    control.set_quiet(false);
+                }
                 _ = hup.recv() => {
                     let reload = Arc::clone(&reload);
                     // Compiling blocks; what comes of it is logged.
@@ -232,10 +238,10 @@ impl Reload {
             Err(failure) => return tracing::error!("the old configuration stays: {failure}"),
         };
         let waiting = self.config.needs_restart(&config);
-        if !waiting.is_empty() {
-            tracing::warn!(settings = waiting.join(", "), "these changes need a restart");
+        if !waiting.places.is_empty() {
+            tracing::warn!(settings = waiting.places.join(", "), "these changes need a restart");
         }
-        if waiting.iter().any(|place| place.ends_with("memory")) {
+        if waiting.too_large {
             return tracing::error!("the old job types stay: one needs more memory than the worker laid out");
         }
         match self.handlers.replace(&config, &self.metrics) {

@@ -32,10 +32,10 @@ pub struct Config {
 }
 
 impl Config {
-    /// What `new` changes that a running worker, started with `self`, cannot take up: each a setting by its place in
-    /// the file. Everything else, the job types of queues that are served already, can be replaced while jobs run.
+    /// What `new` changes that a running worker, started with `self`, cannot take up. Everything else, the job types of
+    /// queues that are served already, can be replaced while jobs run.
     #[must_use]
-    pub fn needs_restart(&self, new: &Self) -> Vec<String> {
+    pub fn needs_restart(&self, new: &Self) -> Restart {
         let mut places = Vec::new();
         let mut changed = |place: String, differs: bool| {
             if differs {
@@ -61,12 +61,23 @@ impl Config {
             changed(format!("[queues.{name}] concurrency"), old.concurrency != queue.concurrency);
             changed(format!("[queues.{name}] class"), old.class != queue.class);
             changed(format!("[queues.{name}] rate_limit"), old.rate_limit != queue.rate_limit);
-            for (job, kind) in &queue.jobs {
-                changed(format!("[queues.{name}.jobs.\"{job}\"] memory"), kind.limits.memory > ceiling);
-            }
         }
-        places
+        let grown = new.queues.iter().flat_map(|(name, queue)| {
+            let larger = queue.jobs.iter().filter(|(_, kind)| kind.limits.memory > ceiling);
+            larger.map(move |(job, _)| format!("[queues.{name}.jobs.\"{job}\"] memory"))
+        });
+        let grown: Vec<String> = grown.collect();
+        Restart { too_large: !grown.is_empty(), places: places.into_iter().chain(grown).collect() }
     }
+}
+
+/// What a running worker cannot take up; see [`Config::needs_restart`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restart {
+    /// The settings, each by its place in the file.
+    pub places: Vec<String>,
+    /// A job type needs more memory than instances have room for: none of the job types can be taken up.
+    pub too_large: bool,
 }
 
 /// `[redis]`

@@ -167,6 +167,7 @@ impl Executor {
             id: &taken.id,
             outcome: report.outcome.label(),
             reason: reason_of(action.as_ref()),
+            code: code_of(&report.outcome),
             elapsed: report.elapsed,
             waited,
             fuel: report.fuel,
@@ -174,6 +175,13 @@ impl Executor {
         }
         .emit();
         action
+    }
+}
+
+fn code_of(outcome: &Outcome) -> Option<&str> {
+    match outcome {
+        Outcome::Retryable(failure) | Outcome::Permanent(failure) => failure.code.as_deref(),
+        _ => None,
     }
 }
 

@@ -143,7 +143,7 @@ fn job_types(
                 problems.push(HandlerProblem { place: place.to_owned(), message });
             };
             let allow = Allow::http(job.allow_http.iter().map(String::as_str))
-                .map_err(|error| problem(&job.allow_place, error.to_string()))
+                .map_err(|errors| errors.iter().for_each(|e| problem(&job.allow_place, e.to_string())))
                 .unwrap_or_default();
             let key = (job.handler.clone(), job.limits.fuel.is_some());
             let module =

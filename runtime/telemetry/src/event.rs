@@ -20,6 +20,8 @@ pub struct AttemptEnded<'a> {
     pub outcome: &'static str,
     /// `failedReason` where it failed.
     pub reason: Option<&'a str>,
+    /// The handler's own word for its failure.
+    pub code: Option<&'a str>,
     /// Wall time in the sandbox.
     pub elapsed: Duration,
     /// From when the job could run to its first start; `None` for later starts.
@@ -43,8 +45,8 @@ impl AttemptEnded<'_> {
             self.of.fuel.observe(fuel as f64);
         }
         if let Some(reason) = self.reason {
-            let (queue, id, outcome) = (self.queue, self.id, self.outcome);
-            tracing::info!(queue, id, outcome, elapsed = %show_duration(self.elapsed), reason, "attempt failed");
+            let (queue, id, outcome, code) = (self.queue, self.id, self.outcome, self.code);
+            tracing::info!(queue, id, outcome, code, elapsed = %show_duration(self.elapsed), reason, "attempt failed");
         }
     }
 }

@@ -156,7 +156,9 @@ fn syntax_errors_name_their_line() {
 #[case(("6400", "6401"), &["[redis]"])]
 fn what_a_running_worker_cannot_take_up(#[case] change: (&str, &str), #[case] places: &[&str]) {
     let (old, new) = (load_text(GOOD, &[]), load_text(&GOOD.replace(change.0, change.1), &[]));
-    assert_eq!(old.config.needs_restart(&new.config), places);
+    let restart = old.config.needs_restart(&new.config);
+    assert_eq!(restart.places, places);
+    assert_eq!(restart.too_large, places.iter().any(|place| place.ends_with(" memory")));
     assert_ne!(old.config, new.config, "the case changes something");
 }
 
