@@ -195,6 +195,9 @@ pub(crate) struct ListArguments {
     /// Jobs to list at most
     #[arg(long, default_value_t = 20)]
     pub count: usize,
+    /// Only jobs that failed for good because they kept trapping
+    #[arg(long, conflicts_with = "state")]
+    pub poison: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::backoff::{Backoff, MAX_DELAY_MS};
 use crate::options::{JobOptions, Keep};
-use crate::outcome::{Failure, Interrupt, Outcome};
+use crate::outcome::{Failure, Interrupt, Outcome, Stop, StopReason};
 use crate::settlement::Action;
 use crate::units::cut;
 
@@ -15,6 +15,12 @@ pub struct JobPolicy {
     pub attempts: u32,
     /// Backoff of a job whose producer set none.
     pub backoff: Option<Backoff>,
+    /// What holds for attempts that a timeout, the memory limit or a trap ended, beside the above.
+    pub timeout: CausePolicy,
+    /// The same for the memory limit.
+    pub memory: CausePolicy,
+    /// The same for traps; a job over its budget is poison.
+    pub trap: CausePolicy,
     /// Starts after which a job fails without running, whoever added it; `None` is no bound.
     pub max_starts: Option<u32>,
     /// What becomes of a completed job whose producer said nothing.
@@ -23,11 +29,34 @@ pub struct JobPolicy {
     pub remove_on_fail: Keep,
 }
 
+/// How attempts that the host ended for one cause are tried again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CausePolicy {
+    /// The backoff is that many times longer.
+    pub factor: f64,
+    /// Attempts of one job that may end so; `None` is no bound but the job's attempts.
+    pub budget: Option<u32>,
+}
+
+impl Default for CausePolicy {
+    fn default() -> Self {
+        Self { factor: 1.0, budget: None }
+    }
+}
+
+/// Attempts of one job that may trap before it is poison.
+const MAX_TRAPS: u32 = 3;
+/// What the `failedReason` of a job starts with that trapped too often to be tried again.
+pub const POISON: &str = "poison: ";
+
 impl Default for JobPolicy {
     fn default() -> Self {
         Self {
             attempts: 1,
             backoff: None,
+            timeout: CausePolicy::default(),
+            memory: CausePolicy::default(),
+            trap: CausePolicy { budget: Some(MAX_TRAPS), ..CausePolicy::default() },
             max_starts: None,
             remove_on_complete: Keep::All,
             remove_on_fail: Keep::All,
@@ -52,6 +81,15 @@ impl Facts<'_> {
     /// Starts that used no attempt: deferrals, and stalls.
     fn free_starts(&self) -> u32 {
         self.started_before.saturating_sub(self.attempts_made)
+    }
+
+    /// Earlier attempts that ended for this reason, as far as the stored stack traces tell.
+    fn ended_for(&self, reason: StopReason) -> u32 {
+        let entries: Vec<String> =
+            self.stacktrace.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let word = format!("{}: ", reason.as_str());
+        let count = entries.iter().filter(|entry| entry.starts_with(&word)).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
     }
 
     /// Attempts that this job may have.
@@ -88,9 +126,7 @@ pub fn decide(outcome: &Outcome, facts: &Facts<'_>, policy: &JobPolicy, random: 
         Outcome::Permanent(failure) => {
             failed(&reason(failure), failure.detail.as_deref(), false, facts, policy, random)
         }
-        Outcome::Stopped(stop) => {
-            failed(&stop.failed_reason(), stop.backtrace.as_deref(), true, facts, policy, random)
-        }
+        Outcome::Stopped(stop) => stopped(stop, facts, policy, random),
         Outcome::RateLimited { retry_after, .. } => {
             let backoff = || {
                 let backoff = facts.options.backoff.as_ref().or(policy.backoff.as_ref());
@@ -108,6 +144,32 @@ pub fn decide(outcome: &Outcome, facts: &Facts<'_>, policy: &JobPolicy, random: 
         Outcome::Interrupted(Interrupt::Drained) => Action::Release,
         Outcome::Interrupted(Interrupt::Cancelled) => failed("cancelled", None, false, facts, policy, random),
     })
+}
+
+/// An attempt that the host ended: some causes have a budget and a backoff of their own.
+fn stopped(stop: &Stop, facts: &Facts<'_>, policy: &JobPolicy, random: f64) -> Action {
+    let cause = match stop.reason {
+        StopReason::Timeout => policy.timeout,
+        StopReason::Memory => policy.memory,
+        StopReason::Trap => policy.trap,
+        _ => CausePolicy::default(),
+    };
+    let reason = stop.failed_reason();
+    let ended = facts.ended_for(stop.reason).saturating_add(1);
+    let spent = cause.budget.is_some_and(|budget| ended >= budget);
+    let mut action = failed(&reason, stop.backtrace.as_deref(), !spent, facts, policy, random);
+    if let Action::Retry { delay_ms, .. } = &mut action {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+        let longer = (*delay_ms as f64 * cause.factor) as u64;
+        *delay_ms = longer.min(MAX_DELAY_MS);
+    }
+    if let (Action::Fail { reason, .. }, StopReason::Trap, true) =
+        (&mut action, stop.reason, spent && ended > 1)
+    {
+        *reason = cut(&format!("{POISON}{ended} attempts trapped, the last with {reason}"), MAX_REASON)
+            .into_owned();
+    }
+    action
 }
 
 /// The settlement of a job that fails without having run: a deferred failure, no handler.

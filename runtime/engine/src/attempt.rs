@@ -113,6 +113,11 @@ impl Executor {
         let due_ms = taken.timestamp_ms.saturating_add(facts.options.delay_ms);
         let scheduled_at_ms = if first_start { due_ms } else { now_ms };
         let waited = first_start.then(|| Duration::from_millis(now_ms.saturating_sub(due_ms)));
+        let limits = match facts.options.timeout_ms {
+            Some(ms) => Arc::new(job_type.limits.within(Duration::from_millis(ms))),
+            None => Arc::clone(&job_type.limits),
+        };
+        let of = self.context.metrics.job_type(&self.queue, &taken.name);
         let voice = Arc::new(Voice {
             id: taken.id.as_str().into(),
             name: taken.name.clone(),
@@ -127,6 +132,8 @@ impl Executor {
                 job_type: Arc::clone(&job_type.entry),
                 clock: self.context.clock.clone(),
             },
+            limits: Arc::clone(&limits),
+            of: Arc::clone(&of),
         });
         let attempt = Attempt {
             job: Job {
@@ -139,7 +146,7 @@ impl Executor {
                 enqueued_at_ms: taken.timestamp_ms,
                 scheduled_at_ms,
             },
-            limits: Arc::clone(&job_type.limits),
+            limits,
             allow: Arc::clone(&job_type.allow),
             host: Arc::<Voice>::clone(&voice),
             interrupter,
@@ -162,7 +169,7 @@ impl Executor {
         }
         let action = decide(&report.outcome, facts, &job_type.policy, (self.context.random)());
         AttemptEnded {
-            of: &self.context.metrics.job_type(&self.queue, &taken.name),
+            of: &of,
             queue: &self.queue,
             id: &taken.id,
             outcome: report.outcome.label(),

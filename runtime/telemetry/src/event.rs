@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use gristmill_core::metric::MetricRefusal;
+use gristmill_core::retry::POISON;
 use gristmill_core::units::show_duration;
 
 use crate::metrics::{Metrics, TypeMetrics};
@@ -45,9 +46,37 @@ impl AttemptEnded<'_> {
             self.of.fuel.observe(fuel as f64);
         }
         if let Some(reason) = self.reason {
+            if reason.starts_with(POISON) {
+                self.of.poison().inc();
+            }
             let (queue, id, outcome, code) = (self.queue, self.id, self.outcome, self.code);
             tracing::info!(queue, id, outcome, code, elapsed = %show_duration(self.elapsed), reason, "attempt failed");
         }
+    }
+}
+
+/// An attempt passed a soft limit.
+pub struct SoftLimit<'a> {
+    /// Its job type's series.
+    pub of: &'a TypeMetrics,
+    /// The queue.
+    pub queue: &'a str,
+    /// The job's id.
+    pub id: &'a str,
+    /// `time` or `memory`.
+    pub limit: &'static str,
+}
+
+impl SoftLimit<'_> {
+    /// Counts and logs it.
+    pub fn emit(self) {
+        self.of.soft_limit(self.limit).inc();
+        tracing::warn!(
+            queue = self.queue,
+            id = self.id,
+            limit = self.limit,
+            "an attempt has passed a soft limit"
+        );
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gristmill_core::clock::Clock;
 use gristmill_core::config::Config;
+use gristmill_core::retry::POISON;
 use gristmill_queue::{Connection, Finished, JobView, Queue, STATES, Unmoved};
 use serde_json::json;
 
@@ -172,10 +173,14 @@ async fn each(
 }
 
 async fn list(queue: &Queue, arguments: &ListArguments, as_json: bool) -> Result<ExitCode, Failure> {
-    let state = STATES.into_iter().find(|state| *state == arguments.state).ok_or_else(|| {
-        Failure::usage(format!("`{}` is no state; choose one of {}", arguments.state, STATES.join(", ")))
-    })?;
-    let jobs = queue.jobs(state, arguments.from, arguments.count).await?;
+    let jobs = if arguments.poison {
+        poison(queue, arguments.from, arguments.count).await?
+    } else {
+        let state = STATES.into_iter().find(|state| *state == arguments.state).ok_or_else(|| {
+            Failure::usage(format!("`{}` is no state; choose one of {}", arguments.state, STATES.join(", ")))
+        })?;
+        queue.jobs(state, arguments.from, arguments.count).await?
+    };
     if as_json {
         output::json(&jobs)?;
         return Ok(ExitCode::SUCCESS);
@@ -190,6 +195,32 @@ async fn list(queue: &Queue, arguments: &ListArguments, as_json: bool) -> Result
         rows.map(|[name, attempts, added, reason, id]| [id, name, attempts, added, reason]),
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Failed jobs that are read at once in search of poison.
+const SEARCHED: usize = 500;
+
+/// Poison among the failed jobs, newest first.
+async fn poison(queue: &Queue, from: usize, count: usize) -> Result<Vec<JobView>, Failure> {
+    let (mut found, mut at, mut passed) = (Vec::new(), 0, 0);
+    while found.len() < count {
+        let page = queue.page("failed", at, SEARCHED).await?.len();
+        let jobs = queue.jobs("failed", at, SEARCHED).await?;
+        for job in jobs
+            .into_iter()
+            .filter(|job| job.fields.get("failedReason").is_some_and(|reason| reason.starts_with(POISON)))
+        {
+            passed += 1;
+            if passed > from && found.len() < count {
+                found.push(job);
+            }
+        }
+        if page < SEARCHED {
+            break;
+        }
+        at += SEARCHED;
+    }
+    Ok(found)
 }
 
 async fn logs(

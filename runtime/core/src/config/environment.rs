@@ -151,3 +151,18 @@ fn bounded(count: Option<u64>, age_s: Option<u64>) -> Keep {
         _ => Keep::Bounded { count, age_s, limit: AGE_LIMIT },
     }
 }
+
+/// How many times longer.
+pub(super) const FACTOR: Kind<f64> = Kind {
+    parse: |value| {
+        let number = match value {
+            DeValue::Integer(n) => n.as_str().parse().ok(),
+            DeValue::Float(n) => n.as_str().parse().ok(),
+            _ => None,
+        };
+        number
+            .filter(|number| (1.0..=1_000.0).contains(number))
+            .ok_or_else(|| format!("{} is not a number from 1 to 1000", kind_of(value)))
+    },
+    show: ToString::to_string,
+};

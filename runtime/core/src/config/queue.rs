@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::environment::{
-    AMOUNT, COUNT, DURATION, KEEP, RATE, SIZE, TEXT, TEXT_OR_TEXTS, TEXTS, parse_count, upper_snake,
+    AMOUNT, COUNT, DURATION, FACTOR, KEEP, RATE, SIZE, TEXT, TEXT_OR_TEXTS, TEXTS, parse_count, upper_snake,
 };
 use super::reader::{Reader, Section, Variable};
 use super::{Class, JobType, Queue};
 use crate::backoff::Backoff;
 use crate::limits::Limits;
 use crate::options::Keep;
-use crate::retry::JobPolicy;
+use crate::retry::{CausePolicy, JobPolicy};
 use crate::units::{closest, parse_mebibytes, parse_millis};
 
 /// The smallest memory limit: a component of any language needs a few pages to start.
@@ -176,6 +176,11 @@ fn limits<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>, env: &[String]
     if !(MIN_MEMORY..=MAX_MEMORY).contains(&memory.value) {
         reader.error(memory.place, format!("`{}.memory` must be 64KiB to 4GiB", section.path), None);
     }
+    let soft_memory = reader.get(section, "soft_memory", &SIZE, &[], memory.value / 4 * 3);
+    if soft_memory.value > memory.value {
+        let message = format!("`{}.soft_memory` is more than `memory`", section.path);
+        reader.error(soft_memory.place, message, None);
+    }
     let variables: Vec<_> =
         env.iter().map(|n| Variable { name: format!("TIMEOUT_{n}"), parse: parse_millis }).collect();
     let timeout = reader.get(section, "timeout", &DURATION, &variables, defaults.timeout);
@@ -203,6 +208,7 @@ fn limits<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>, env: &[String]
     }
     Limits {
         memory: memory.value,
+        soft_memory: soft_memory.value,
         timeout: timeout.value,
         soft_timeout: soft.value,
         fuel: fuel.map(|got| got.value),
@@ -225,6 +231,10 @@ fn policy<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>) -> JobPolicy {
             None
         }
     });
+    let defaults = JobPolicy::default();
+    let timeout = cause(reader, &mut table, ["timeout_factor", "max_timeouts"], defaults.timeout);
+    let memory = cause(reader, &mut table, ["memory_factor", "max_memory"], defaults.memory);
+    let trap = cause(reader, &mut table, ["trap_factor", "max_traps"], defaults.trap);
     let starts = reader.find(&mut table, "max_starts", &COUNT, &[]);
     if let Some(got) = starts.as_ref().filter(|got| !(1..=1_000_000).contains(&got.value)) {
         reader.error(got.place.clone(), format!("`{}.max_starts` must be 1 to 1000000", table.path), None);
@@ -234,8 +244,27 @@ fn policy<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>) -> JobPolicy {
     JobPolicy {
         attempts: number(attempts.value),
         backoff,
+        timeout,
+        memory,
+        trap,
         max_starts: starts.map(|got| number(got.value)),
         remove_on_complete: reader.get(section, "remove_on_complete", &KEEP, &[], Keep::All).value,
         remove_on_fail: reader.get(section, "remove_on_fail", &KEEP, &[], Keep::All).value,
     }
+}
+
+/// Keys of one cause: its factor, its budget.
+fn cause<'a>(
+    reader: &mut Reader<'a>,
+    table: &mut Section<'a>,
+    [factor, budget]: [&'static str; 2],
+    default: CausePolicy,
+) -> CausePolicy {
+    let factor = reader.get(table, factor, &FACTOR, &[], default.factor);
+    let found = reader.find(table, budget, &COUNT, &[]);
+    if let Some(got) = found.as_ref().filter(|got| !(1..=1_000_000).contains(&got.value)) {
+        reader.error(got.place.clone(), format!("`{}.{budget}` must be 1 to 1000000", table.path), None);
+    }
+    let found = found.map(|got| u32::try_from(got.value).unwrap_or(u32::MAX).max(1));
+    CausePolicy { factor: factor.value, budget: found.or(default.budget) }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 use super::*;
 use crate::backoff::Backoff;
 use crate::options::Keep;
+use crate::retry::CausePolicy;
 
 fn load_text(text: &str, env: &[(&str, &str)]) -> Loaded {
     let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -28,7 +29,7 @@ handler = "handlers/email.wasm"
 memory = "32MiB"
 timeout = "10s"
 fuel = "10G"
-retry = { attempts = 3, backoff = "exponential:1s", max_starts = 9 }
+retry = { attempts = 3, backoff = "exponential:1s", max_starts = 9, timeout_factor = 2, max_traps = 1 }
 allow = { http = ["api.resend.com"], enqueue = ["analytics"] }
 remove_on_complete = { count = 1000, age = "24h" }
 remove_on_fail = "168h"
@@ -45,6 +46,9 @@ fn reads_the_whole_form() {
     assert_eq!((job.limits.memory, job.limits.fuel), (32 << 20, Some(10_000_000_000)));
     assert_eq!(job.limits.soft_timeout, Duration::from_secs(8));
     assert_eq!((job.policy.max_starts, &job.allow_enqueue[..]), (Some(9), &["analytics".to_owned()][..]));
+    assert_eq!(job.policy.timeout, CausePolicy { factor: 2.0, budget: None });
+    assert_eq!(job.policy.trap, CausePolicy { factor: 1.0, budget: Some(1) });
+    assert_eq!(job.limits.soft_memory, 24 << 20);
     let keep = |count, age_s| Keep::Bounded { count, age_s, limit: 1_000 };
     assert_eq!(job.policy.remove_on_complete, keep(Some(1_000), Some(86_400)));
     assert_eq!(job.policy.remove_on_fail, keep(None, Some(7 * 86_400)));

@@ -1,5 +1,4 @@
 use super::*;
-use crate::outcome::{Stop, StopReason};
 
 fn options(text: &str) -> JobOptions {
     JobOptions::parse(text)
@@ -124,4 +123,43 @@ fn what_is_kept_is_the_producers_choice_first() {
     assert_eq!(kept(&Outcome::Returned(None), r#"{"removeOnComplete":false}"#), Keep::All);
     assert_eq!(kept(&retryable("no"), "{}"), bounded);
     assert_eq!(kept(&retryable("no"), r#"{"removeOnFail":true}"#), Keep::Remove);
+}
+
+fn stop(reason: StopReason) -> Outcome {
+    Outcome::Stopped(Stop { reason, message: "over".into(), backtrace: None })
+}
+
+#[rstest::rstest]
+#[case::second_trap(r#"["trap: a"]"#, StopReason::Trap, None)]
+#[case::third_trap(
+    r#"["trap: a","trap: b"]"#,
+    StopReason::Trap,
+    Some("poison: 3 attempts trapped, the last with trap: over")
+)]
+#[case::others_do_not_count(r#"["trap: a","timeout: b","no"]"#, StopReason::Trap, None)]
+#[case::timeouts_have_no_budget(r#"["timeout: a","timeout: b","timeout: c"]"#, StopReason::Timeout, None)]
+#[case::memory_has_one(r#"["memory: a"]"#, StopReason::Memory, Some("memory: over"))]
+fn a_cause_has_a_budget(#[case] earlier: &str, #[case] reason: StopReason, #[case] failed: Option<&str>) {
+    let options = options(r#"{"attempts":9}"#);
+    let facts = Facts { stacktrace: Some(earlier), ..after(2, &options) };
+    let memory = CausePolicy { budget: Some(2), ..CausePolicy::default() };
+    let policy = JobPolicy { memory, ..JobPolicy::default() };
+    match (decide(&stop(reason), &facts, &policy, 0.0), failed) {
+        (Some(Action::Retry { .. }), None) => {}
+        (Some(Action::Fail { reason, .. }), Some(expected)) => assert_eq!(reason, expected),
+        (action, _) => panic!("unexpected {action:?}"),
+    }
+}
+
+#[test]
+fn a_cause_has_a_backoff_of_its_own() {
+    let options = options(r#"{"attempts":9,"backoff":100}"#);
+    let timeout = CausePolicy { factor: 2.5, ..CausePolicy::default() };
+    let policy = JobPolicy { timeout, ..JobPolicy::default() };
+    let delay = |outcome: &Outcome| match decide(outcome, &after(0, &options), &policy, 0.0) {
+        Some(Action::Retry { delay_ms, .. }) => delay_ms,
+        action => panic!("{action:?}"),
+    };
+    assert_eq!((delay(&stop(StopReason::Timeout)), delay(&stop(StopReason::Trap))), (250, 100));
+    assert_eq!(delay(&retryable("no")), 100);
 }
