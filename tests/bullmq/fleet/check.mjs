@@ -4,7 +4,7 @@ import { keptKey, predict } from './model.mjs';
 import { QUEUES } from './plan.mjs';
 import { eachJob, key, keysLike, states } from './state.mjs';
 
-const FIELDS = ['name', 'returnvalue', 'failedReason', 'atm', 'ats', 'stc', 'finishedOn', 'opts'];
+const FIELDS = ['name', 'returnvalue', 'failedReason', 'atm', 'ats', 'stc', 'finishedOn', 'opts', 'pb'];
 const FINISHED = ['completed', 'failed'];
 
 const sorted = (values) => values.map((value) => JSON.stringify(value)).sort();
@@ -22,8 +22,8 @@ export function leftovers(expected) {
   return { delayed: count(({ next }) => next), 'waiting-children': count(({ state }) => state === 'waiting-children') };
 }
 
-/** Checks one queue; counts into `table(kind)` and tells `deviate(text)` of all that is not as predicted. */
-export async function checkQueue({ redis, queue, expected, observers, caught, table, deviate }) {
+/** Checks one queue; counts into `table(kind)` and `share(worker)`, and tells `deviate(text)` of all that is not as predicted. */
+export async function checkQueue({ redis, queue, expected, observers, caught, table, share, deviate }) {
   const say = (id, text) => deviate(`${queue} job ${id}: ${text}`);
   const found = await states(redis, queue, (id, one, other) => say(id, `is ${one} and ${other}`));
   const wanted = new Map();
@@ -39,6 +39,7 @@ export async function checkQueue({ redis, queue, expected, observers, caught, ta
     const row = table(want.job.kind);
     const state = found.get(id) ?? (Object.values(job).some((field) => field !== null) ? 'nowhere' : 'absent');
     row.planned++;
+    if (job.pb !== null) share(job.pb);
     if (FINISHED.includes(state)) row[state]++;
     else row.other++;
     row.caught += caught.get(id) ?? 0;

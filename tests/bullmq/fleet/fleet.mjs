@@ -32,6 +32,7 @@ const BACKLOG = Math.min(3_000, Math.max(300, jobs / 20));
 /** A run in which nothing moves for this long has lost something. */
 const STUCK_MS = 60_000;
 const SHOWN = 20;
+const NUMBERS = ['planned', 'completed', 'failed', 'other', 'extra', 'caught'];
 
 const began = Date.now();
 const seconds = () => ((Date.now() - began) / 1_000).toFixed(1);
@@ -121,12 +122,13 @@ async function check() {
   for (const queue of QUEUES) {
     const table = (kind) => {
       const name = `${queue} ${kind}`;
-      if (!rows.has(name)) rows.set(name, { queue, kind, planned: 0, completed: 0, failed: 0, other: 0, extra: 0, caught: 0 });
+      if (!rows.has(name)) rows.set(name, { queue, kind, ...Object.fromEntries(NUMBERS.map((number) => [number, 0])) });
       return rows.get(name);
     };
     const seen = observers.of(queue);
     const caught = workers.caught.get(queue);
-    await checkQueue({ redis: keys, queue, expected: expected.get(queue), observers: seen, caught, table, deviate });
+    const share = (name) => workers.slotOf(name).ran++;
+    await checkQueue({ redis: keys, queue, expected: expected.get(queue), observers: seen, caught, table, share, deviate });
   }
   await checkKeys({ redis: keys, units, deviate });
   return [...rows.values()].sort((a, b) => a.queue.localeCompare(b.queue) || a.kind.localeCompare(b.kind));
@@ -140,7 +142,7 @@ async function observed() {
 }
 
 function show(rows) {
-  const columns = ['queue', 'kind', 'planned', 'completed', 'failed', 'other', 'extra', 'caught'];
+  const columns = ['queue', 'kind', ...NUMBERS];
   const widths = columns.map((name) => Math.max(name.length, ...rows.map((row) => String(row[name]).length)));
   const line = (cells) => cells.map((cell, n) => (n < 2 ? String(cell).padEnd(widths[n]) : String(cell).padStart(widths[n]))).join('  ');
   console.log(line(columns));
@@ -164,11 +166,16 @@ try {
   const rows = await check();
   await workers.stop();
   const sum = (name) => rows.reduce((all, row) => all + row[name], 0);
-  rows.push({ queue: 'all', kind: '', ...Object.fromEntries(['planned', 'completed', 'failed', 'other', 'extra', 'caught'].map((name) => [name, sum(name)])) });
-  show(rows);
-  for (const { kind, kills } of workers.slots) console.log(`${kind}: ${kills} kills`);
-  if (sum('caught') === 0) deviate('no kill caught a job, so nothing was proved about kills');
-  console.log(`${seconds()} s: ${total} jobs, ${workers.kills} kills, ${sum('extra')} extra runs, ${deviations.length} deviations`);
+  const all = Object.fromEntries(NUMBERS.map((name) => [name, sum(name)]));
+  show([...rows, { queue: 'all', kind: '', ...all }]);
+  for (const { kind, kills, ran } of workers.slots) {
+    console.log(`${kind}: ${kills} kills, ran ${ran} jobs last`);
+    if (ran === 0) deviate(`${kind} ran nothing`);
+  }
+  if (all.caught === 0) deviate('no kill caught a job, so nothing was proved about kills');
+  const most = Math.max(0, ...[...workers.caught.values()].flatMap((caught) => [...caught.values()]));
+  console.log(`${all.caught} jobs were caught by ${workers.kills} kills, one of them ${most} times`);
+  console.log(`${seconds()} s: ${total} jobs, ${all.extra} extra runs, ${deviations.length} deviations`);
 } catch (error) {
   deviate(error.stack);
 } finally {

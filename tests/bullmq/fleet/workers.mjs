@@ -20,7 +20,7 @@ export class Workers {
     this.redis = redis;
     this.deviate = deviate;
     this.keys = redis.client();
-    this.slots = KINDS.map((kind) => ({ ...kind, life: 0, kills: 0 }));
+    this.slots = KINDS.map((kind) => ({ ...kind, life: 0, kills: 0, ran: 0 }));
     this.kills = 0;
     this.stopping = false;
     /** How often a job was in the hands of a worker that was killed, by queue and id. */
@@ -33,6 +33,11 @@ export class Workers {
 
   get ready() {
     return this.slots.filter(({ worker }) => worker);
+  }
+
+  /** Whose life bore this name. */
+  slotOf(name) {
+    return this.slots.find(({ kind }) => name.startsWith(`${kind}-`));
   }
 
   /** Each life has a Redis user of its own, which tells its connections from all others. */
