@@ -1,9 +1,7 @@
 // A Chromium without a screen, for tests of what people see.
 import { accessSync, constants } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { chromium } from 'playwright-core';
+import { makeFolder, removeFolder } from './process.mjs';
 
 const ARGUMENTS = [
   '--no-sandbox', // containers have no user namespaces; the pages are our own
@@ -29,7 +27,7 @@ export const executable = [process.env.CHROMIUM, '/usr/bin/chromium', '/opt/home
 
 /** A page with a user's directory of its own; `close()` ends the browser and removes that. */
 export async function openPage() {
-  const profile = await mkdtemp(path.join(tmpdir(), 'gristmill-browser-'));
+  const profile = await makeFolder('browser');
   const options = { executablePath: executable, headless: true, args: ARGUMENTS, locale: 'en-US' };
   const context = await chromium.launchPersistentContext(profile, options);
   const [page = await context.newPage()] = context.pages();
@@ -37,7 +35,7 @@ export async function openPage() {
   page.on('pageerror', (error) => errors.push(error.message));
   const close = async () => {
     await context.close();
-    await rm(profile, { recursive: true, force: true });
+    await removeFolder(profile);
   };
   return { page, errors, close };
 }
