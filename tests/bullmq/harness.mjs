@@ -1,14 +1,13 @@
 // Starts what the tests look at from outside: a private Redis and the worker under test.
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
 import { Redis } from 'ioredis';
 import { stringify } from 'smol-toml';
-import { end, freePort, launch, until } from './lib/process.mjs';
+import { end, freePort, launch, makeFolder, removeFolder, until } from './lib/process.mjs';
 
 export { freePort, until };
 
@@ -60,7 +59,7 @@ function ping(port) {
 
 /** A private Redis on a free port with a directory of its own. */
 export async function startRedis({ aof = false } = {}) {
-  const dir = await mkdtemp(path.join(tmpdir(), 'gristmill-redis-'));
+  const dir = await makeFolder('redis');
   const port = await freePort();
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', ''];
   args.push('--appendonly', aof ? 'yes' : 'no');
@@ -98,7 +97,7 @@ export async function startRedis({ aof = false } = {}) {
     async stop() {
       for (const client of clients) client.disconnect();
       await end(server, 'SIGTERM');
-      await rm(dir, { recursive: true, force: true });
+      await removeFolder(dir);
     },
   };
   return redis;
@@ -119,7 +118,7 @@ function queueSection({ jobs = { '*': {} }, ...settings }) {
  * name; `config` replaces the whole file; `peer: 'node'` starts BullMQ's worker whatever PEER says.
  */
 export async function startWorker({ redis, queues = {}, worker = {}, server = {}, config, env = {}, peer = ours ? 'gristmill' : 'node' }) {
-  const dir = await mkdtemp(path.join(tmpdir(), 'gristmill-worker-'));
+  const dir = await makeFolder('worker');
   const port = await freePort();
   const name = worker.name ?? `worker-${randomUUID().slice(0, 8)}`;
   const sections = Object.entries(queues).map(([queue, section]) => [queue, queueSection(section)]);
@@ -164,7 +163,7 @@ export async function startWorker({ redis, queues = {}, worker = {}, server = {}
     /** kill -9. */
     kill: () => end(program, 'SIGKILL').finally(tidy),
   };
-  const tidy = () => rm(dir, { recursive: true, force: true });
+  const tidy = () => removeFolder(dir);
   workers.push(handle);
   try {
     await until(

@@ -1,15 +1,16 @@
 // BullMQ's Node worker behind gristmill's command line, configuration and health pages. Tests run
 // against it (PEER=node) to check that they expect what BullMQ does, and as a peer on shared queues.
+// BULLMQ_PACKAGE=bullmq5 makes it a worker of version 5.
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { parseArgs } from 'node:util';
-import * as bullmq from 'bullmq';
 import { parse } from 'smol-toml';
 import { perform } from './lib/steps.mjs';
 
+const bullmq = await import(process.env.BULLMQ_PACKAGE ?? 'bullmq');
 const { values } = parseArgs({ options: { config: { type: 'string' } }, allowPositionals: true });
 const config = parse(readFileSync(values.config, 'utf8'));
-const { hostname: host, port } = new URL(config.redis.url);
+const { hostname: host, port, username, password } = new URL(config.redis.url);
 const settings = config.worker ?? {};
 
 const UNITS = { ms: 1, s: 1_000, m: 60_000 };
@@ -21,7 +22,7 @@ function duration(text, otherwise) {
 }
 
 const workers = Object.entries(config.queues).map(([queue, section]) => {
-  const connection = { host, port: Number(port) };
+  const connection = { host, port: Number(port), username: username || undefined, password: password || undefined };
   const worker = new bullmq.Worker(queue, (job, token) => perform(job, token, { ...bullmq, connection }), {
     connection,
     name: settings.name,

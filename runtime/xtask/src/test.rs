@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::guests;
-use crate::steps::{build_host, command, need_node, need_redis, root, run, say};
+use crate::steps::{build_host, command, need_chromium, need_node, need_redis, root, run, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct TestArguments {
@@ -23,6 +23,8 @@ enum Part {
     Integration,
     /// BullMQ's own Node clients against the real binary
     Conformance,
+    /// BullMQ's workers and ours on shared queues while they are killed: all jobs when named, else a few
+    Fleet,
 }
 
 pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
@@ -30,7 +32,7 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
     if runs(Part::Lint) {
         lint()?;
     }
-    if runs(Part::Unit) || runs(Part::Integration) || runs(Part::Conformance) {
+    if [Part::Unit, Part::Integration, Part::Conformance, Part::Fleet].into_iter().any(runs) {
         need_redis()?;
         guests::build()?;
     }
@@ -53,6 +55,9 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
     if runs(Part::Conformance) {
         conformance()?;
     }
+    if runs(Part::Fleet) {
+        fleet(arguments.parts.contains(&Part::Fleet))?;
+    }
     say("all tests passed");
     Ok(())
 }
@@ -74,6 +79,7 @@ fn lint() -> Result<()> {
 
 fn conformance() -> Result<()> {
     need_node()?;
+    need_chromium()?;
     let binary = build_host(false)?;
     say("BullMQ's clients against the binary");
     let folder = root().join("tests/bullmq");
@@ -85,6 +91,23 @@ fn conformance() -> Result<()> {
     files.sort();
     let mut node = command("node");
     node.args(["--test", "--test-concurrency=3", "--test-reporter=spec"]).args(&files).current_dir(folder);
+    node.env("GRISTMILL_BIN", binary).env("GRISTMILL_GUESTS", guests::folder());
+    run(&mut node)
+}
+
+/// The whole run takes minutes; beside all other parts a short one must do.
+fn fleet(whole: bool) -> Result<()> {
+    need_node()?;
+    let binary = build_host(false)?;
+    let folder = root().join("tests/bullmq");
+    say("the model of the fleet");
+    run(command("node").args(["--test", "fleet/model.test.mjs"]).current_dir(&folder))?;
+    say("a mixed fleet under kills");
+    let mut node = command("node");
+    node.arg("fleet/fleet.mjs").current_dir(folder);
+    if !whole {
+        node.args(["--jobs", "5000", "--kill-every", "2000"]);
+    }
     node.env("GRISTMILL_BIN", binary).env("GRISTMILL_GUESTS", guests::folder());
     run(&mut node)
 }
