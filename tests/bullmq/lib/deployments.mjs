@@ -1,19 +1,18 @@
 // Redis as it is deployed: a Cluster, Sentinels with a replica, TLS, a unix socket, users with few rights.
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
-import { end, freePort, launch, until } from './process.mjs';
+import { end, freePort, launch, makeFolder, removeFolder, until } from './process.mjs';
 
 const run = promisify(execFile);
 const servers = [];
 const folders = [];
 
 export async function folder() {
-  const dir = await mkdtemp(path.join(tmpdir(), 'gristmill-deployment-'));
+  const dir = await makeFolder('deployment');
   folders.push(dir);
   return dir;
 }
@@ -21,7 +20,7 @@ export async function folder() {
 /** Ends every server that was started here. */
 export async function stopAll() {
   await Promise.all(servers.splice(0).map((server) => end(server, 'SIGKILL')));
-  await Promise.all(folders.splice(0).map((dir) => rm(dir, { recursive: true, force: true })));
+  await Promise.all(folders.splice(0).map(removeFolder));
 }
 
 const answers = (port) =>
