@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { request } from 'node:http';
-import { it } from './harness.mjs';
+import { it, until } from './harness.mjs';
 import { v6 } from './lib/clients.mjs';
 import { Lab } from './lib/lab.mjs';
 
@@ -85,7 +85,8 @@ it.ours('jobs are shown, listed, changed, retried, promoted, cancelled and remov
 
   const { body: endless } = await call('POST', `${base}/jobs`, { name: 'n', data: { steps: [{ op: 'log', line: 'on' }, { op: 'loop' }] } });
   await queue.inState(endless, 'active');
-  assert.deepEqual(await call('POST', `${base}/jobs/${endless.id}/cancel`), { status: 202, body: { workers: 1 } });
+  // A worker that has just started may not listen yet, so whoever cancels asks until one has heard.
+  await until(async () => (await call('POST', `${base}/jobs/${endless.id}/cancel`)).body.workers === 1, 'the worker hears it');
   await queue.inState(endless, 'failed');
   assert.deepEqual((await call('GET', `${base}/jobs/${endless.id}/logs`)).body, { logs: ['on'], count: 1 });
 });

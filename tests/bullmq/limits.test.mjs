@@ -1,10 +1,9 @@
 // A handler that goes wrong ends its own attempt, for a reason that says what happened; its
 // neighbours on the same queue do not notice.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
-import { binary, it } from './harness.mjs';
+import { it } from './harness.mjs';
 import { v6 } from './lib/clients.mjs';
+import { gristmill } from './lib/command.mjs';
 import { Lab } from './lib/lab.mjs';
 
 const lab = new Lab({ only: 'ours' });
@@ -134,8 +133,8 @@ it.ours('a job that keeps trapping is poison: failed for good, and listed', asyn
   const job = await limits.fresh(before);
   assert.equal(job.attemptsMade, 3);
   assert.match(job.failedReason, /^poison: 3 attempts trapped, the last with trap: /);
-  const { stdout } = await promisify(execFile)(binary, ['--redis', lab.redis.url, 'job', 'list', limits.name, '--poison', '--json']);
-  assert.deepEqual(JSON.parse(stdout).map(({ id }) => id), ['poison']);
+  const listed = await gristmill(lab.redis, 'job', 'list', limits.name, '--poison', '--json');
+  assert.deepEqual(listed.map(({ id }) => id), ['poison']);
   assert.match(await lab.worker.metrics(), /gristmill_poison_jobs_total\{job="job",queue="[^"]+"\} 1/);
 });
 

@@ -1,19 +1,14 @@
 // What `gristmill job`, `queue`, `flow` and `schedule` do, seen through BullMQ's own clients.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
-import { binary, it } from './harness.mjs';
+import { it } from './harness.mjs';
 import { v6 } from './lib/clients.mjs';
+import { gristmill as command } from './lib/command.mjs';
 import { Lab } from './lib/lab.mjs';
 
 const lab = new Lab({ only: 'ours' });
 const value = (value) => JSON.stringify({ steps: [{ op: 'return', value }] });
 
-/** Runs the command line; resolves with its JSON, or its text. */
-async function gristmill(...args) {
-  const { stdout } = await promisify(execFile)(binary, ['--redis', lab.redis.url, ...args]);
-  return args.includes('--json') ? JSON.parse(stdout) : stdout.trim();
-}
+const gristmill = (...args) => command(lab.redis, ...args);
 
 const queue = lab.queue(v6, 'operated');
 const name = queue.name;
@@ -62,7 +57,7 @@ it.ours('a flow is added whole and read by Node', async () => {
   const added = await gristmill('flow', 'add', JSON.stringify(flow), '--json');
   const root = await queue.fresh(added.id);
   assert.equal(await queue.result(root), 'all');
-  const producer = new v6.FlowProducer({ connection: lab.redis.connection });
+  const producer = new v6.FlowProducer({ connection: lab.redis.connection, prefix: lab.redis.prefix });
   const tree = await producer.getFlow({ id: added.id, queueName: name });
   assert.deepEqual(tree.children.map((child) => child.job.returnvalue).sort(), [1, 2]);
   await producer.close();

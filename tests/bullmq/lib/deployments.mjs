@@ -83,7 +83,12 @@ export async function sentinel() {
     return replicas.length === 1 && !JSON.stringify(replicas).includes('disconnected');
   }, 'the Sentinel knows the replica');
   const current = async () => Number((await client.call('SENTINEL', 'get-master-addr-by-name', 'mill'))[1]);
-  return { master, replica, watcher, current, close: () => client.disconnect() };
+  /** True once the Sentinel sees nothing wrong with the present master any more. */
+  const settled = async () => {
+    const fields = await client.call('SENTINEL', 'master', 'mill');
+    return fields[fields.indexOf('flags') + 1] === 'master';
+  };
+  return { master, replica, watcher, current, settled, close: () => client.disconnect() };
 }
 
 /** A server that speaks only TLS, with a certificate of an authority of its own. */
