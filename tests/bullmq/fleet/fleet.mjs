@@ -174,7 +174,7 @@ try {
   }
   if (all.caught === 0) deviate('no kill caught a job, so nothing was proved about kills');
   const most = Math.max(0, ...[...workers.caught.values()].flatMap((caught) => [...caught.values()]));
-  console.log(`${all.caught} jobs were caught by ${workers.kills} kills, one of them ${most} times`);
+  console.log(`${workers.kills} kills caught jobs ${all.caught} times, one of them ${most} times`);
   console.log(`${seconds()} s: ${total} jobs, ${all.extra} extra runs, ${deviations.length} deviations`);
 } catch (error) {
   deviate(error.stack);
