@@ -21,7 +21,8 @@ const resumes = new Map();
 const queues = new Map();
 
 function queueNamed(name, bullmq, connection) {
-  if (!queues.has(name)) queues.set(name, new bullmq.Queue(name, { connection, skipMetasUpdate: true })); // the test set the queue's options
+  // The test has set the queue's options, which a new client would overwrite.
+  if (!queues.has(name)) queues.set(name, new bullmq.Queue(name, { connection, skipMetasUpdate: true }));
   return queues.get(name);
 }
 
