@@ -106,7 +106,7 @@ fn fleet(whole: bool) -> Result<()> {
     let mut node = command("node");
     node.arg("fleet/fleet.mjs").current_dir(folder);
     if !whole {
-        node.args(["--jobs", "5000", "--kill-every", "2000"]);
+        node.args(["--jobs", "5000", "--kill-every", "3000"]);
     }
     node.env("GRISTMILL_BIN", binary).env("GRISTMILL_GUESTS", guests::folder());
     run(&mut node)
