@@ -211,7 +211,8 @@ seen('retry all runs all failed jobs again', async () => {
   await visit(`/queue/${screen.name}?status=failed`);
   await main().getByRole('button', { name: 'Retry all' }).click();
   await confirm('Are you sure that you want to retry all failed jobs?');
-  await until(async () => (await screen.counts()).completed === 12, async () => `all run again: ${JSON.stringify(await screen.counts())}`);
+  const far = async () => `all run again: ${JSON.stringify(await screen.counts())}`;
+  await until(async () => (await screen.counts()).completed === 12, far);
   for (const { id } of jobs) assert.equal((await screen.fresh(id)).returnvalue, id);
   assert.deepEqual(screen.errors, []);
   assert.deepEqual(browser.errors, [], 'the pages had no errors');

@@ -30,7 +30,8 @@ for (const client of clients) {
   });
 
   it(title('a child that fails its parent fails it'), async () => {
-    const bad = [{ op: 'fail', message: 'no luck', kind: 'permanent' }];
+    // Slow, for a child that fails before its parent waits ends the parent with other words.
+    const bad = [{ op: 'sleep', ms: 500 }, { op: 'fail', message: 'no luck', kind: 'permanent' }];
     const job = await top.add([child(bad, { failParentOnFailure: true }), { op: 'wait-children' }]);
     await assert.rejects(top.result(job), /child .*:grown-.* failed|some of its children failed|failed child/);
   });

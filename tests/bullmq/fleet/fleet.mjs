@@ -86,7 +86,8 @@ async function report() {
   for await (const _ of ticks(4_000)) {
     const all = await counts(keys);
     const finished = observers.all.reduce((sum, { ends }) => sum + ends, 0) / 2;
-    console.log(`${seconds()} s: ${added} added, ${finished} ended, ${pending(all)} pending, ${workers.kills} kills, ${workers.ready.length} workers`);
+    const moving = `${added} added, ${finished} ended, ${pending(all)} pending`;
+    console.log(`${seconds()} s: ${moving}, ${workers.kills} kills, ${workers.ready.length} workers`);
   }
 }
 
@@ -144,7 +145,8 @@ async function observed() {
 function show(rows) {
   const columns = ['queue', 'kind', ...NUMBERS];
   const widths = columns.map((name) => Math.max(name.length, ...rows.map((row) => String(row[name]).length)));
-  const line = (cells) => cells.map((cell, n) => (n < 2 ? String(cell).padEnd(widths[n]) : String(cell).padStart(widths[n]))).join('  ');
+  const pad = (cell, n) => (n < 2 ? String(cell).padEnd(widths[n]) : String(cell).padStart(widths[n]));
+  const line = (cells) => cells.map(pad).join('  ');
   console.log(line(columns));
   for (const row of rows) console.log(line(columns.map((name) => row[name])));
 }
@@ -174,7 +176,7 @@ try {
   }
   if (all.caught === 0) deviate('no kill caught a job, so nothing was proved about kills');
   const most = Math.max(0, ...[...workers.caught.values()].flatMap((caught) => [...caught.values()]));
-  console.log(`${all.caught} jobs were caught by ${workers.kills} kills, one of them ${most} times`);
+  console.log(`${workers.kills} kills caught jobs ${all.caught} times, one of them ${most} times`);
   console.log(`${seconds()} s: ${total} jobs, ${all.extra} extra runs, ${deviations.length} deviations`);
 } catch (error) {
   deviate(error.stack);

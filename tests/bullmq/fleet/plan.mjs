@@ -85,7 +85,8 @@ function scheduler(n, random) {
   const steps = random.pick([[returns(n)], [fails(`run of ${n}`, 'permanent')], [onlyIn(1, fails('once')), returns(n)]]);
   const limit = random.pick([undefined, random.between(2, 6)]);
   const repeat = limit === undefined ? { every: HOUR } : { every: random.between(200, 900), limit };
-  return { add: 'scheduler', id: `s${n}`, repeat, job: { kind: 'scheduler', queue: random.pick(QUEUES), steps, opts: { attempts: 2 } } };
+  const job = { kind: 'scheduler', queue: random.pick(QUEUES), steps, opts: { attempts: 2 } };
+  return { add: 'scheduler', id: `s${n}`, repeat, job };
 }
 
 const WEIGHTED = [

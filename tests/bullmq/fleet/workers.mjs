@@ -88,7 +88,8 @@ export class Workers {
       const { worker } = slot;
       slot.worker = undefined;
       const code = await worker.stop();
-      if (code !== 0) this.deviate(`worker ${worker.name} ended its drain with ${code ?? worker.signal}: ${worker.stderr.slice(-2_000)}`);
+      const how = `${code ?? worker.signal}: ${worker.stderr.slice(-2_000)}`;
+      if (code !== 0) this.deviate(`worker ${worker.name} ended its drain with ${how}`);
     });
     await Promise.all(stopped);
   }

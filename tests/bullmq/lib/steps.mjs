@@ -21,7 +21,7 @@ const resumes = new Map();
 const queues = new Map();
 
 function queueNamed(name, { Queue, connection, prefix }) {
-  // The test has set the queue's options.
+  // The test has set the queue's options, which a new client would overwrite.
   if (!queues.has(name)) queues.set(name, new Queue(name, { connection, prefix, skipMetasUpdate: true }));
   return queues.get(name);
 }
