@@ -91,7 +91,9 @@ fn conformance() -> Result<()> {
     files.sort();
     let suite = |redis: &str, files: &[String]| {
         let mut node = command("node");
-        node.args(["--test", "--test-concurrency=3", "--test-reporter=spec"]).args(files).current_dir(&folder);
+        node.args(["--test", "--test-concurrency=3", "--test-reporter=spec"])
+            .args(files)
+            .current_dir(&folder);
         node.env("GRISTMILL_BIN", &binary).env("GRISTMILL_GUESTS", guests::folder());
         run(node.env("GRISTMILL_REDIS", redis))
     };
