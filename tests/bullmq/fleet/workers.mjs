@@ -44,7 +44,7 @@ export class Workers {
   async #launch(slot) {
     const name = `${slot.kind}-${++slot.life}`;
     await this.keys.call('ACL', 'SETUSER', name, 'on', '>fleet', '~*', '&*', '+@all');
-    const redis = { url: this.redis.url.replace('://', `://${name}:fleet@`) };
+    const redis = { config: { url: this.redis.url.replace('://', `://${name}:fleet@`) } };
     const queues = Object.fromEntries(QUEUES.map((queue) => [queue, SECTION]));
     const worker = await startWorker({ redis, queues, worker: { ...SETTINGS, name }, peer: slot.peer, env: slot.env });
     slot.worker = worker;
