@@ -160,7 +160,7 @@ impl Host {
             drained = worker.run() => drained,
             () = hurry.notified() => {
                 tracing::warn!("ended at once; jobs that were running are found by another worker");
-                Drained { timed_out: true, cut_short: true }
+                Drained { timed_out: true, over_memory: false, cut_short: true }
             }
         };
         signals.abort();

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::limits::Limits;
+use crate::pressure::MemoryBounds;
 use crate::retry::JobPolicy;
 
 mod environment;
@@ -154,6 +155,8 @@ pub struct Worker {
     pub max_stalled_count: u32,
     /// Minutes of BullMQ's per-minute counts that are kept; 0 counts nothing.
     pub metrics_minutes: u32,
+    /// The process's own memory.
+    pub memory: MemoryBounds,
     /// Threads that run handlers; `None` takes one per core.
     pub threads: Option<usize>,
     /// Where compiled modules are kept; `None` compiles at each start.

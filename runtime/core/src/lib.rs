@@ -10,6 +10,7 @@ pub mod metric;
 pub mod new_job;
 pub mod options;
 pub mod outcome;
+pub mod pressure;
 pub mod retry;
 pub mod schedule;
 pub mod service;

@@ -11,16 +11,18 @@ use gristmill_core::options::JobOptions;
 use gristmill_core::outcome::{Interrupt, Outcome};
 use gristmill_core::retry::{Facts, JobPolicy, decide, refuse};
 use gristmill_core::settlement::{Action, Settlement};
+use gristmill_core::units::show_size;
 use gristmill_queue::{Lock, Queue, Taken};
 use gristmill_sandbox::{Attempt, Interrupter};
 use gristmill_telemetry::event::{AttemptEnded, JobRefused, QueueEvent};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::handlers::{Handlers, JobType};
 use crate::held::Held;
+use crate::ledger::Ledger;
 use crate::reporter::{Message, Voice};
 use crate::service::Service;
-use crate::worker::Context;
+use crate::worker::{Context, Phase};
 
 /// What an attempt of a queue needs; made once per queue.
 pub(crate) struct Executor {
@@ -29,6 +31,8 @@ pub(crate) struct Executor {
     /// The same queue in Redis, for the services of its jobs.
     pub redis: Queue,
     pub handlers: Arc<Handlers>,
+    pub ledger: Ledger,
+    pub phase: watch::Receiver<Phase>,
     pub held: Arc<Held>,
     pub reports: mpsc::UnboundedSender<Message>,
 }
@@ -88,7 +92,7 @@ impl Executor {
             stacktrace: taken.stacktrace.as_deref(),
         };
         let job_type = self.handlers.job_type(&self.queue, &taken.name);
-        if let Some((reason, retry)) = refusal(&taken, &data, job_type.as_deref()) {
+        if let Some((reason, retry)) = refusal(&taken, &data, job_type.as_deref(), self.ledger.capacity()) {
             let of = self.context.metrics.job_type(&self.queue, &taken.name);
             JobRefused { of: &of, queue: &self.queue, id: &taken.id, reason: &reason }.emit();
             let none = JobPolicy::default();
@@ -146,13 +150,26 @@ impl Executor {
                 enqueued_at_ms: taken.timestamp_ms,
                 scheduled_at_ms,
             },
-            limits,
+            limits: Arc::clone(&limits),
             allow: Arc::clone(&job_type.allow),
             host: Arc::<Voice>::clone(&voice),
             interrupter,
         };
+        // Ended from outside while it waits for memory, the attempt says so itself.
+        let mut phase = self.phase.clone();
+        let reserved = tokio::select! {
+            biased;
+            reserved = self.ledger.reserve(limits.memory) => reserved,
+            _ = attempt.interrupter.interrupted() => None,
+            // What has not begun goes back at once.
+            _ = phase.wait_for(|phase| *phase == Phase::Draining) => {
+                attempt.interrupter.interrupt(Interrupt::Drained);
+                None
+            }
+        };
         let module = job_type.module.load_full();
         let report = self.context.sandbox.run(&module, attempt).await;
+        drop(reserved);
 
         let dropped = [
             ("log lines", report.dropped_lines),
@@ -200,12 +217,18 @@ fn reason_of(action: Option<&Action>) -> Option<&str> {
 }
 
 /// Why a job ends without running, and whether it may be tried again.
-fn refusal(taken: &Taken, data: &[u8], job_type: Option<&JobType>) -> Option<(String, bool)> {
+fn refusal(taken: &Taken, data: &[u8], job_type: Option<&JobType>, capacity: u64) -> Option<(String, bool)> {
     if let Some(reason) = &taken.deferred_failure {
         return Some((reason.clone(), false));
     }
     if job_type.is_none() {
         let reason = format!("handler: no handler serves the job name `{}` on this worker", taken.name);
+        return Some((reason, true));
+    }
+    let memory = job_type.map_or(0, |t| t.limits.memory);
+    if memory > capacity {
+        let (memory, capacity) = (show_size(memory), show_size(capacity));
+        let reason = format!("memory: the job type may use {memory}, this worker has {capacity} for jobs");
         return Some((reason, true));
     }
     let max_starts = job_type.and_then(|t| t.policy.max_starts);
@@ -276,6 +299,8 @@ mod tests {
             queue: "q".into(),
             redis: Queue::new(connection, "bull", "q"),
             handlers: Arc::new(handlers),
+            ledger: Ledger::new(config.worker.memory, 0),
+            phase: watch::channel(Phase::Taking).1,
             held: Arc::default(),
             reports,
         };

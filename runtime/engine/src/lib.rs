@@ -8,6 +8,7 @@ mod attempt;
 mod handlers;
 mod held;
 mod iterate;
+mod ledger;
 mod listener;
 mod pump;
 mod reporter;
@@ -18,4 +19,5 @@ mod worker;
 
 pub use handlers::{HandlerProblem, Handlers};
 pub use held::Running;
+pub use ledger::resident_memory;
 pub use worker::{Context, Control, Drained, Phase, Worker};

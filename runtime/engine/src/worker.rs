@@ -8,6 +8,7 @@ use std::time::Duration;
 use gristmill_core::clock::Clock;
 use gristmill_core::config::Config;
 use gristmill_core::outcome::Interrupt;
+use gristmill_core::pressure::Pressure;
 use gristmill_queue::{Connection, Keys, Marker, Queue, announce};
 use gristmill_sandbox::Sandbox;
 use gristmill_telemetry::Metrics;
@@ -17,6 +18,7 @@ use tokio::task::JoinSet;
 use crate::attempt::Executor;
 use crate::handlers::Handlers;
 use crate::held::{Held, Running};
+use crate::ledger::{Ledger, resident_memory};
 use crate::listener::Listener;
 use crate::pump::Pump;
 use crate::{reporter, upkeep};
@@ -55,6 +57,8 @@ pub enum Phase {
 pub struct Drained {
     /// True when some attempts did not end in time and were handed back, or could not be settled.
     pub timed_out: bool,
+    /// True when it drained because it was over its hard memory limit: it is to be started again.
+    pub over_memory: bool,
     /// True when it was ended in the middle of the drain: what ran is left to other workers.
     pub cut_short: bool,
 }
@@ -137,7 +141,9 @@ impl Worker {
         let keys = queues.iter().map(|q| q.keys().clone());
         let listeners = self.listeners(keys.clone().zip(wakes));
 
+        let ledger = Ledger::new(settings.memory, resident_memory());
         let mut beside = JoinSet::new();
+        beside.spawn(ledger.clone().watch(self.context.metrics.clone()));
         beside.spawn(announce(self.connection.clone(), keys.collect(), settings.name.clone()));
         let (context, every) = (self.context.clone(), settings.stalled_interval);
         beside.spawn(upkeep::find_stalled(context, queues.clone(), every, settings.max_stalled_count));
@@ -170,6 +176,8 @@ impl Worker {
                 queue: queue.name().into(),
                 redis: queue.clone(),
                 handlers: Arc::clone(&self.handlers),
+                ledger: ledger.clone(),
+                phase: self.control.phase.subscribe(),
                 held: Arc::clone(held),
                 reports,
             });
@@ -192,8 +200,13 @@ impl Worker {
         }
 
         let mut phase = self.control.phase.subscribe();
-        // The sender lives in `self.control`, so the wait ends with the drain and not before.
-        let _ = phase.wait_for(|phase| *phase == Phase::Draining).await;
+        let mut pressure = ledger.pressure();
+        // The senders live in `self.control` and in the ledger, so a wait ends with its condition and not before.
+        let over_memory = tokio::select! {
+            _ = phase.wait_for(|phase| *phase == Phase::Draining) => false,
+            _ = pressure.wait_for(|(level, _)| *level == Pressure::Hard) => true,
+        };
+        self.control.drain();
         listening.shutdown().await;
         self.wake_others(&queues).await;
         let timed_out = self.drain(&mut pumps, &held).await;
@@ -202,7 +215,7 @@ impl Worker {
         let _ =
             tokio::time::timeout(LAST_CALLS, async { while reporters.join_next().await.is_some() {} }).await;
         beside.shutdown().await;
-        Drained { timed_out, cut_short: false }
+        Drained { timed_out, over_memory, cut_short: false }
     }
 
     /// Queues that one wait can be for: all of them, or on a Cluster those of one hash tag.

@@ -40,7 +40,8 @@ impl Interrupter {
         }
     }
 
-    pub(crate) async fn interrupted(&self) -> Interrupt {
+    /// Waits until somebody interrupts; at once when somebody has.
+    pub async fn interrupted(&self) -> Interrupt {
         loop {
             let mut notified = pin!(self.0.notify.notified());
             // Registered before the look at the reason, so that an interrupt between the two is not missed.

@@ -36,6 +36,7 @@ pub(crate) struct Families {
     pub peak_memory: HistogramVec,
     pub soft_limits: IntCounterVec,
     pub poison: IntCounterVec,
+    pub memory_pressure: IntCounterVec,
     pub slots: IntGaugeVec,
     pub slots_busy: IntGaugeVec,
     pub locks_lost: IntCounterVec,
@@ -219,6 +220,11 @@ impl Families {
                 "gristmill_soft_limits_total",
                 "Attempts that passed a soft limit",
                 &["queue", "job", "limit"],
+            )?,
+            memory_pressure: counter(
+                "gristmill_memory_pressure_total",
+                "Times that the worker's own memory passed a limit",
+                &["limit"],
             )?,
             poison: counter(
                 "gristmill_poison_jobs_total",

@@ -84,7 +84,8 @@ fn configuration(arguments: &DevArguments) -> Result<String, Failure> {
         .collect();
     let queues: Vec<&str> = named.iter().map(|(queue, _)| queue.as_str()).collect();
     let hosts = &arguments.allow_http;
-    let mut text = String::new();
+    // Each handler may use much, and people try many at once.
+    let mut text = String::from("[worker]\nmemory_hard_limit = \"16GiB\"\n");
     for (queue, name) in &named {
         let _ = writeln!(text, "[queues.{queue:?}.jobs.\"*\"]\nhandler = {name:?}\noutput = \"16MiB\"");
         let _ = writeln!(text, "memory = \"256MiB\"\nallow = {{ http = {hosts:?}, enqueue = {queues:?} }}");

@@ -1,5 +1,6 @@
 //! `gristmill worker`: serves the configured queues until a signal drains it.
 
+use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
 use crate::arguments::Global;
@@ -9,20 +10,33 @@ use crate::{host, settings};
 pub(crate) fn worker(global: &Global) -> Result<ExitCode, Failure> {
     let config = settings::accept(settings::read(global, false)?)?;
     let runtime = host::host_runtime()?;
-    runtime.block_on(async {
+    let drained = runtime.block_on(async {
         let queues = config.queues.keys().cloned().collect::<Vec<_>>().join(", ");
         let global = global.clone();
         let reread = Box::new(move || settings::accept(settings::read(&global, false)?));
         let host = host::build(config, reread).await?;
         let metrics = format!("http://{}/metrics", host.address());
         let drained = host.run(|| tracing::info!(queues, %metrics, "serving")).await?;
-        if drained.timed_out {
-            if !drained.cut_short {
-                tracing::warn!("the drain ran out of time; unfinished jobs went back to their queues");
-            }
-            return Ok(DRAIN.into());
+        Ok::<_, Failure>(drained)
+    })?;
+    if drained.over_memory {
+        return Err(again());
+    }
+    if drained.timed_out {
+        if !drained.cut_short {
+            tracing::warn!("the drain ran out of time; unfinished jobs went back to their queues");
         }
-        tracing::info!("drained");
-        Ok(ExitCode::SUCCESS)
-    })
+        return Ok(DRAIN.into());
+    }
+    tracing::info!("drained");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Becomes a new process with the same arguments, environment and pid: whatever held memory is gone. Returns only when
+/// the system refuses.
+fn again() -> Failure {
+    tracing::warn!("starting anew");
+    let program = std::env::current_exe().unwrap_or_else(|_| "gristmill".into());
+    let error = std::process::Command::new(program).args(std::env::args_os().skip(1)).exec();
+    Failure::new(format!("cannot start anew: {error}"))
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-use super::environment::{COUNT, DURATION, TEXT, TEXTS, warn_unknown};
+use super::environment::{COUNT, DURATION, SIZE, TEXT, TEXTS, warn_unknown};
 use super::reader::{Effective, Problem, Reader, Section, Severity, Variable};
-use super::{Config, Redis, Role, Server, Token, Worker, queue};
-use crate::units::parse_millis;
+use super::{Config, Queue, Redis, Role, Server, Token, Worker, queue};
+use crate::pressure::MemoryBounds;
+use crate::units::{parse_mebibytes, parse_millis, show_size};
 
 /// Where values may come from.
 #[derive(Debug, Default)]
@@ -68,6 +69,7 @@ pub fn load(input: &Input<'_>) -> Loaded {
         let hint = "name the queues to serve, each as `[queues.NAME]`".to_owned();
         reader.error(shown.clone(), "no queue is configured", Some(hint));
     }
+    check_memory(&mut reader, &worker, &queues);
     reader.finish(&root);
     warn_unknown(&mut reader, &names);
     let Reader { problems, effective, .. } = reader;
@@ -168,6 +170,36 @@ fn read_digest(text: &str) -> Option<[u8; 32]> {
     fits.then_some(digest)
 }
 
+/// Bounds on the process, large enough for any single job type's check to be about that type.
+fn memory_bounds<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>) -> MemoryBounds {
+    let variable = |name: &str| [Variable { name: name.into(), parse: parse_mebibytes }];
+    let hard = variable("WORKER_MEMORY_HARD_LIMIT");
+    let hard = reader.get(section, "memory_hard_limit", &SIZE, &hard, 1 << 30);
+    if hard.value < 64 << 20 {
+        reader.error(hard.place, "`worker.memory_hard_limit` must be at least `64MiB`", None);
+    }
+    let soft = variable("WORKER_MEMORY_SOFT_LIMIT");
+    let soft = reader.get(section, "memory_soft_limit", &SIZE, &soft, hard.value / 2);
+    if soft.value > hard.value {
+        reader.error(soft.place, "`worker.memory_soft_limit` is more than `memory_hard_limit`", None);
+    }
+    MemoryBounds { soft: soft.value, hard: hard.value }
+}
+
+/// A job type that needs more than the worker may ever have would wait for ever.
+fn check_memory(reader: &mut Reader<'_>, worker: &Worker, queues: &BTreeMap<String, Queue>) {
+    for (name, queue) in queues {
+        for (job, kind) in queue.jobs.iter().filter(|(_, kind)| kind.limits.memory > worker.memory.hard) {
+            let message = format!(
+                "job type `{job}` of queue `{name}` may use {}, more than the worker: `worker.memory_hard_limit` is {}",
+                show_size(kind.limits.memory),
+                show_size(worker.memory.hard)
+            );
+            reader.error(kind.handler_place.clone(), message, None);
+        }
+    }
+}
+
 fn worker<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>) -> Worker {
     let mut section = reader.section(root, "worker");
     let name = reader.find(&mut section, "name", &TEXT, &[]);
@@ -198,6 +230,7 @@ fn worker<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>) -> Worker {
     if minutes.value > 1_000_000 {
         reader.error(minutes.place.clone(), "`worker.metrics_minutes` must be 0 to 1000000", None);
     }
+    let memory = memory_bounds(reader, &mut section);
     let threads = reader.find(&mut section, "threads", &COUNT, &[]);
     if let Some(threads) = threads.as_ref().filter(|t| !(1..=1_024).contains(&t.value)) {
         reader.error(threads.place.clone(), "`worker.threads` must be 1 to 1024", None);
@@ -211,6 +244,7 @@ fn worker<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>) -> Worker {
         stalled_interval: stalled.value,
         max_stalled_count: u32::try_from(max_stalled).unwrap_or(u32::MAX),
         metrics_minutes: u32::try_from(minutes.value).unwrap_or(u32::MAX),
+        memory,
         threads: threads.and_then(|got| usize::try_from(got.value).ok()),
         cache_dir: cache.or_else(|| default_cache_dir(reader.env)),
     }

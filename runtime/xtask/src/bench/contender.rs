@@ -137,7 +137,7 @@ fn gristmill(binary: &Path, port: u16, queue: &str, concurrency: usize) -> Resul
     let handler = guests::folder().join("scripted.wasm");
     let listen = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let text = format!(
-        "[redis]\nurl = \"redis://127.0.0.1:{port}\"\n[server]\nlisten = \"{listen}\"\n\
+        "[redis]\nurl = \"redis://127.0.0.1:{port}\"\n[server]\nlisten = \"{listen}\"\n[worker]\nmemory_hard_limit = \"8GiB\"\n\
          [queues.{queue}]\nconcurrency = {concurrency}\n\
          [queues.{queue}.jobs.\"*\"]\nhandler = {:?}\nmemory = \"16MiB\"\ntimeout = \"10s\"\n",
         handler.display().to_string()

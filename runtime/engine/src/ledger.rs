@@ -1,0 +1,136 @@
+//! The worker's memory: what running jobs have reserved of it, and what the process really uses.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gristmill_core::pressure::{MemoryBounds, Pressure, may_start, pressure};
+use gristmill_telemetry::Metrics;
+use gristmill_telemetry::event::MemoryPressure;
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+/// Reservations are counted in these, so that the largest worker fits a semaphore.
+const UNIT: u64 = 64 << 10;
+/// How often the process looks at itself.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What a running job has reserved; given back when dropped.
+pub(crate) struct Reserved(#[expect(dead_code, reason = "dropping it gives back")] OwnedSemaphorePermit);
+
+/// Memory of this worker. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Ledger {
+    bounds: MemoryBounds,
+    /// Bytes that jobs may reserve together.
+    capacity: u64,
+    free: Arc<Semaphore>,
+    state: watch::Sender<(Pressure, u64)>,
+}
+
+impl Ledger {
+    /// Jobs may reserve what is left of the hard limit beside the `resident` bytes of the idle worker.
+    pub(crate) fn new(bounds: MemoryBounds, resident: u64) -> Self {
+        let capacity = bounds.hard.saturating_sub(resident);
+        let units = usize::try_from(capacity / UNIT).unwrap_or(usize::MAX);
+        let free = Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS)));
+        Self { bounds, capacity, free, state: watch::Sender::new((Pressure::None, resident)) }
+    }
+
+    /// Bytes that jobs may reserve together.
+    pub(crate) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
+    /// Waits until `bytes` fit; first come, first served, so that a large job starts too. `None` for more than the whole
+    /// worker has.
+    pub(crate) async fn reserve(&self, bytes: u64) -> Option<Reserved> {
+        if bytes > self.capacity {
+            return None;
+        }
+        let units = u32::try_from(bytes.div_ceil(UNIT)).ok()?;
+        let permit = Arc::clone(&self.free).acquire_many_owned(units).await.ok()?;
+        let mut state = self.state.subscribe();
+        // The sender lives in `self`, so the wait ends when there is room and not before.
+        let _ = state.wait_for(|(level, resident)| may_start(bytes, *resident, self.bounds, *level)).await;
+        Some(Reserved(permit))
+    }
+
+    /// The level of pressure, and its changes.
+    pub(crate) fn pressure(&self) -> watch::Receiver<(Pressure, u64)> {
+        self.state.subscribe()
+    }
+
+    /// Looks at the process for as long as it is polled.
+    pub(crate) async fn watch(self, metrics: Metrics) {
+        let Some(mut process) = Process::new() else { return };
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let Some(resident) = process.resident() else { continue };
+            let before = self.state.borrow().0;
+            let now = pressure(resident, self.bounds, before);
+            self.state.send_replace((now, resident));
+            if now != before {
+                MemoryPressure { level: now, resident, bounds: self.bounds }.emit(&metrics);
+            }
+        }
+    }
+}
+
+/// This process, as the system sees it.
+struct Process {
+    system: System,
+    pid: Pid,
+}
+
+impl Process {
+    fn new() -> Option<Self> {
+        Some(Self { system: System::new().ok()?, pid: sysinfo::get_current_pid().ok()? })
+    }
+
+    fn resident(&mut self) -> Option<u64> {
+        let only = ProcessesToUpdate::Some(std::slice::from_ref(&self.pid));
+        self.system.refresh_processes_specifics(only, true, ProcessRefreshKind::nothing().with_memory());
+        self.system.process(self.pid).map(sysinfo::Process::memory)
+    }
+}
+
+/// Bytes that this process has resident now; 0 where the system does not say.
+#[must_use]
+pub fn resident_memory() -> u64 {
+    Process::new().and_then(|mut process| process.resident()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    #[tokio::test]
+    async fn jobs_start_as_memory_is_given_back() {
+        let ledger = Ledger::new(MemoryBounds { soft: 64 * MIB, hard: 128 * MIB }, 28 * MIB);
+        let first = ledger.reserve(60 * MIB).await.unwrap();
+        let second = ledger.reserve(40 * MIB).await.unwrap();
+        let mut third = std::pin::pin!(ledger.reserve(MIB));
+        assert!(futures_util::poll!(&mut third).is_pending(), "100 of 100 MiB are taken");
+        drop(second);
+        third.await.unwrap();
+        drop(first);
+    }
+
+    #[tokio::test]
+    async fn under_pressure_only_what_fits_below_the_hard_limit_starts() {
+        let ledger = Ledger::new(MemoryBounds { soft: 64 * MIB, hard: 128 * MIB }, 8 * MIB);
+        ledger.state.send_replace((Pressure::Soft, 100 * MIB));
+        ledger.reserve(28 * MIB).await.unwrap();
+        let mut hungry = std::pin::pin!(ledger.reserve(29 * MIB));
+        assert!(futures_util::poll!(&mut hungry).is_pending());
+        ledger.state.send_replace((Pressure::None, 50 * MIB));
+        hungry.await.unwrap();
+    }
+
+    #[test]
+    fn a_process_has_memory() {
+        assert!(resident_memory() > MIB);
+    }
+}
