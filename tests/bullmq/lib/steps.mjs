@@ -21,7 +21,7 @@ const resumes = new Map();
 const queues = new Map();
 
 function queueNamed(name, bullmq, connection) {
-  if (!queues.has(name)) queues.set(name, new bullmq.Queue(name, { connection }));
+  if (!queues.has(name)) queues.set(name, new bullmq.Queue(name, { connection, skipMetasUpdate: true }));
   return queues.get(name);
 }
 
