@@ -85,7 +85,7 @@ const own = {
   fairness: 'a busy queue does not starve the other queues of its worker',
   panic: 'a handler that panics fails its job, and nothing else',
   keys: ['each transition leaves the keys in Redis that a Node worker leaves', 'intended differences are listed in keys.test.mjs'],
-  python: 'PyPI `bullmq` as producer and observer',
+  python: ['PyPI `bullmq` as producer and observer', 'its get_workers finds only workers in Python, by the names that they use'],
 };
 
 /** A case from its id and its title, a title with a note, or an object. */
