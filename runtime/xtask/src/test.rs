@@ -83,8 +83,14 @@ fn conformance() -> Result<()> {
         .filter(|name| name.ends_with(".test.mjs"))
         .collect();
     files.sort();
+    let page = root().join("docs/reference/compatibility.md");
     let mut node = command("node");
-    node.args(["--test", "--test-concurrency=3", "--test-reporter=spec"]).args(&files).current_dir(folder);
+    node.args(["--test", "--test-concurrency=3"])
+        .args(["--test-reporter=spec", "--test-reporter-destination=stdout"])
+        .args(["--test-reporter=./compatibility.mjs", "--test-reporter-destination"])
+        .arg(page)
+        .args(&files)
+        .current_dir(folder);
     node.env("GRISTMILL_BIN", binary).env("GRISTMILL_GUESTS", guests::folder());
     run(&mut node)
 }
