@@ -34,7 +34,7 @@ for (const client of clients) {
   const title = (text) => `${client.label}: ${text}`;
 
   const haunted = lab.queue(client, 'haunted', { concurrency: 2 });
-  it(title('ids without a job do not stop the jobs behind them'), async () => {
+  it(title('ids without a job do not stop the jobs behind them [own-ghost]'), async () => {
     await haunted.queue.pause();
     await haunted.addAll(Array.from({ length: 5 }, () => [fine]));
     const list = client.tag === 'v5' ? 'paused' : 'wait';
@@ -51,7 +51,7 @@ for (const client of clients) {
   });
 
   const deferred = lab.queue(client, 'deferred');
-  it(title('a job with a deferred failure fails with that text and does not run'), async () => {
+  it(title('a job with a deferred failure fails with that text and does not run [trap-5]'), async () => {
     const text = 'job stalled more than allowable limit';
     const steps = [{ op: 'log', line: 'it ran' }, ...fine];
     const job = await damaged(deferred, steps, (keys, key) => keys.hset(key, 'defa', text), { attempts: 5 });
@@ -99,7 +99,7 @@ for (const [label, opts, steps, state, check] of [
   ['stackTraceLimit is a text', { attempts: 2, stackTraceLimit: 'all' }, failing, 'failed', { atm: '2' }],
   ['everything is null', { attempts: null, backoff: null, removeOnComplete: null, delay: null }, fine, 'completed', { atm: '1' }],
 ]) {
-  it.ours(`opts where ${label} lose only that`, async () => {
+  it.ours(`opts where ${label} lose only that [trap-18]`, async () => {
     const job = await damaged(odd, steps, (keys, key) => keys.hset(key, 'opts', asText(opts)));
     if (state === 'gone') {
       await until(async () => !(await odd.keys.exists(odd.key(job.id))), 'the job is removed, as the other option says');
@@ -111,7 +111,7 @@ for (const [label, opts, steps, state, check] of [
   });
 }
 
-it.ours('opts that are no object at all count as none', async () => {
+it.ours('opts that are no object at all count as none [own-no-opts] [trap-18]', async () => {
   for (const opts of ['not json', '[]', '7', '']) {
     const job = await damaged(odd, fine, (keys, key) => keys.hset(key, 'opts', opts));
     const hash = await ended(odd, job, 'completed');

@@ -49,25 +49,25 @@ function nodeWorker(queue) {
 }
 
 const killed = lab.queue(v6, 'killed', slots);
-it('kill -9 with jobs in flight: a second worker finishes all', async () => {
+it('kill -9 with jobs in flight: a second worker finishes all [row-25]', async () => {
   const start = () => lab.start({ queues: [killed], worker: HASTY });
   await (await outlive(killed, start, start)).stop();
 });
 
 const taken = lab.queue(v5, 'taken', slots);
-it('kill -9 with jobs in flight: a Node worker finishes all', async () => {
+it('kill -9 with jobs in flight: a Node worker finishes all [own-killed]', async () => {
   const start = () => lab.start({ queues: [taken], worker: HASTY });
   await (await outlive(taken, start, () => nodeWorker(taken))).close();
 });
 
 const rescued = lab.queue(v6, 'rescued', slots);
-it('kill -9 of a Node worker with jobs in flight: ours finishes all', async () => {
+it('kill -9 of a Node worker with jobs in flight: ours finishes all [own-rescued]', async () => {
   const node = () => lab.start({ queues: [rescued], worker: HASTY, peer: 'node' });
   await (await outlive(rescued, node, () => lab.start({ queues: [rescued], worker: HASTY }))).stop();
 });
 
 const twice = lab.queue(v6, 'twice', { concurrency: 1 });
-it('a job that stalls more often than allowed fails without running again', async () => {
+it('a job that stalls more often than allowed fails without running again [row-25] [trap-5]', async () => {
   const job = await twice.add([{ op: 'log', line: 'ran' }, { op: 'sleep', ms: 60_000 }]);
   for (let round = 1; round <= 2; round++) {
     const worker = await lab.start({ queues: [twice], worker: HASTY });
@@ -82,7 +82,7 @@ it('a job that stalls more often than allowed fails without running again', asyn
 });
 
 const patient = lab.queue(v6, 'patient', { concurrency: 2 });
-it('locks are renewed while jobs run longer than them', async () => {
+it('locks are renewed while jobs run longer than them [row-27]', async () => {
   const worker = await lab.start({ queues: [patient], worker: { lock_duration: '600ms', stalled_interval: '300ms' } });
   const jobs = await patient.addAll([[[{ op: 'sleep', ms: 3_000 }]], [[{ op: 'sleep', ms: 3_000 }]]]);
   await patient.finished(2);

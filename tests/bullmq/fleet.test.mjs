@@ -80,7 +80,7 @@ it(`${JOBS} jobs of many kinds on a shared queue: none lost, none run twice`, as
   assert.equal(finals.length, JOBS + 1);
 });
 
-it('both workers are listed, and nothing is left behind', async () => {
+it('both workers are listed, and nothing is left behind [row-39] [trap-16]', async () => {
   const names = (await fleet.queue.getWorkers()).map(({ rawname }) => rawname.split(':w:')[1]).sort();
   assert.deepEqual(names, [NODE, OURS]);
   assert.deepEqual(await fleet.locks(), []);

@@ -24,7 +24,7 @@ for (const client of clients) {
     return flow;
   }
 
-  it(title('a parent runs after its children and can read what they returned'), async () => {
+  it(title('a parent runs after its children and can read what they returned [row-36]'), async () => {
     const flow = await grow([[value(1)], [value({ two: [2] })], [value(null), { removeOnComplete: true }]]);
     assert.equal(await top.result(flow.job), 'parent');
     const values = await (await top.fresh(flow.job)).getChildrenValues();
@@ -66,7 +66,7 @@ for (const client of clients) {
     assert.equal(await leaves.queue.getJobState(flow.children[1].job.id), 'active');
   });
 
-  it(title('a failed child that is retried and completes releases its parent'), async () => {
+  it(title('a failed child that is retried and completes releases its parent [row-37]'), async () => {
     const steps = [{ op: 'if', attempt: 1, steps: bad }, ...value('second try')];
     const flow = await grow([[steps]]);
     const child = flow.children[0].job;

@@ -17,7 +17,7 @@ for (const client of clients) {
     const hashes = async (queue, ids) => queue.keys.exists(...ids.map((id) => queue.key(id)));
 
     const gone = lab.queue(client, `gone-${state}`);
-    it(title('true leaves nothing but the event'), async () => {
+    it(title('true leaves nothing but the event [row-8] [row-9] [row-35]'), async () => {
       const steps = [{ op: 'log', line: 'a line that goes too' }, step];
       // Nothing is left to ask once it has ended, so the observer must be there before it starts.
       const job = await gone.add(steps, { [option]: true, delay: 500 });
@@ -31,7 +31,7 @@ for (const client of clients) {
     });
 
     const few = lab.queue(client, `few-${state}`, { concurrency: 1 });
-    it(title('as a count keeps the newest'), async () => {
+    it(title('as a count keeps the newest [row-8] [row-9]'), async () => {
       // Ids that sort as they were added: jobs that finish in the same millisecond rank by id.
       const rows = Array.from({ length: 12 }, (_, n) => [[step], { [option]: 3, jobId: `k${10 + n}` }]);
       const jobs = await few.addAll(rows);
@@ -46,7 +46,7 @@ for (const client of clients) {
     });
 
     const aging = lab.queue(client, `aging-${state}`, { concurrency: 1 });
-    it(title('as an age drops what is older when another job finishes'), async () => {
+    it(title('as an age drops what is older when another job finishes [row-10] [trap-8]'), async () => {
       const opts = { [option]: { age: 1 } };
       const old = await aging.addAll([[[step], opts], [[step], opts]]);
       await aging.seen(state, 2);
@@ -65,7 +65,7 @@ for (const client of clients) {
       const rows = Array.from({ length: 140 }, (_, n) => [[step], { [option]: POLICIES[n % POLICIES.length] }]);
       mixed = await queue.addAll(rows);
     });
-    it(title('is each job’s own, also among jobs that finish together'), async () => {
+    it(title('is each job’s own, also among jobs that finish together [own-batch-keep]'), async () => {
       await batch.seen(state, mixed.length);
       const wanted = mixed.filter((job) => !removes(job.opts[option])).map((job) => job.id);
       assert.deepEqual((await kept(batch)).sort(), wanted.sort());

@@ -74,7 +74,7 @@ it.ours('a trap ends as trap, with a backtrace', async () => {
   assert.match(job.stacktrace[0], /scripted/, 'the backtrace names the handler’s functions');
 });
 
-it.ours('a panic ends as trap, and its message is in the job’s logs', async () => {
+it.ours('a panic ends as trap, and its message is in the job’s logs [own-panic]', async () => {
   const job = await hostile([{ op: 'panic', message: 'the mill stone broke' }]);
   assert.match(job.failedReason, /^trap: /);
   const { logs } = await limits.queue.getJobLogs(job.id);

@@ -38,24 +38,24 @@ for (const client of clients) {
     ranked = await queue.addAll(priorities.map(([name, priority]) => named(name, { priority })));
   });
 
-  it(title('jobs added before the worker started run first in, first out'), async () => {
+  it(title('jobs added before the worker started run first in, first out [row-3] [trap-13]'), async () => {
     await fifo.finished(first.length);
     assert.deepEqual(await fifo.started(), ids(first));
   });
 
-  it(title('jobs added to a running worker run first in, first out'), async () => {
+  it(title('jobs added to a running worker run first in, first out [row-1]'), async () => {
     await fifo.finished(first.length);
     const more = await fifo.addAll(Array.from({ length: 40 }, (_, n) => named(`n${n}`)));
     await fifo.finished(first.length + more.length);
     assert.deepEqual((await fifo.started()).slice(first.length), ids(more));
   });
 
-  it(title('lifo jobs run last in, first out'), async () => {
+  it(title('lifo jobs run last in, first out [row-2]'), async () => {
     await lifo.finished(reversed.length);
     assert.deepEqual(await lifo.started(), ids(reversed).reverse());
   });
 
-  it(title('priorities run lowest number first, first in, first out inside one, and none before all'), async () => {
+  it(title('priorities run lowest number first, first in, first out inside one, and none before all [row-11]'), async () => {
     await ladder.finished(ranked.length);
     const names = new Map(ranked.map((job) => [job.id, job.name]));
     const order = (await ladder.started()).map((id) => names.get(id));
@@ -63,7 +63,7 @@ for (const client of clients) {
   });
 
   const chain = lab.queue(client, 'chain', one);
-  it(title('a prioritized job added during the last active job starts right after it'), async () => {
+  it(title('a prioritized job added during the last active job starts right after it [row-12]'), async () => {
     const running = await chain.add([{ op: 'sleep', ms: 600 }]);
     await chain.inState(running, 'active');
     const next = await chain.add([], { priority: 3 });
@@ -73,7 +73,7 @@ for (const client of clients) {
   });
 
   const later = lab.queue(client, 'later', one);
-  it(title('delayed jobs run when they are due and not before'), async () => {
+  it(title('delayed jobs run when they are due and not before [row-33]'), async () => {
     const jobs = await later.addAll([700, 250, 1_200].map((delay) => named('due', { delay })));
     await later.finished(3);
     for (const job of jobs) {
@@ -87,7 +87,7 @@ for (const client of clients) {
   });
 
   const ties = lab.queue(client, 'ties', one);
-  it(title('jobs due in the same millisecond run in the order in which they were added'), async () => {
+  it(title('jobs due in the same millisecond run in the order in which they were added [row-33] [trap-20]'), async () => {
     const opts = { timestamp: Date.now(), delay: 400 };
     const jobs = await ties.addAll(Array.from({ length: 20 }, () => named('tie', opts)));
     await ties.finished(jobs.length);
@@ -95,7 +95,7 @@ for (const client of clients) {
   });
 
   const nightly = lab.queue(client, 'nightly', one);
-  it(title('a delayed job keeps its priority when it becomes due'), async () => {
+  it(title('a delayed job keeps its priority when it becomes due [row-33]'), async () => {
     const opts = { timestamp: Date.now(), delay: 300 };
     const jobs = await nightly.addAll([9, 2, 4].map((priority) => named(`p${priority}`, { ...opts, priority })));
     await nightly.finished(3);
@@ -104,7 +104,7 @@ for (const client of clients) {
 
   const tap = lab.queue(client, 'tap', { concurrency: 4 });
   const beside = lab.queue(client, 'beside');
-  it(title('a paused queue finishes what runs, starts nothing, and goes on when resumed'), async () => {
+  it(title('a paused queue finishes what runs, starts nothing, and goes on when resumed [row-32]'), async () => {
     const running = await tap.add([{ op: 'sleep', ms: 400 }]);
     await tap.inState(running, 'active');
     await tap.queue.pause();
@@ -123,7 +123,7 @@ for (const client of clients) {
   const hush = lab.queue(client, 'hush');
   // A version 6 worker puts the job into `wait`, and version 5's resume then overwrites that list.
   const overwritten = client.tag === 'v5' ? it.ours : it;
-  overwritten(title('a job that becomes due while its queue is paused runs after the resume'), async () => {
+  overwritten(title('a job that becomes due while its queue is paused runs after the resume [row-32]'), async () => {
     await hush.queue.pause();
     const [due] = await hush.addAll([named('due', { delay: 50 }), named('held')]);
     await beside.result(await beside.add([], { delay: 500 }));
@@ -133,7 +133,7 @@ for (const client of clients) {
   });
 
   const shared = lab.queue(client, 'shared', { concurrency: 8 });
-  it(title('global concurrency holds across two workers and is used in full'), async () => {
+  it(title('global concurrency holds across two workers and is used in full [row-28]'), async () => {
     await shared.queue.setGlobalConcurrency(3);
     const second = await lab.start({ queues: [shared], worker: { name: 'second' } });
     const jobs = await shared.addAll(Array.from({ length: 24 }, () => [[{ op: 'sleep', ms: 60 }]]));
@@ -147,7 +147,7 @@ for (const client of clients) {
     await second.stop();
   });
 
-  it(title('a job added to an idle worker starts at once'), async () => {
+  it(title('a job added to an idle worker starts at once [row-40]'), async () => {
     await until(async () => (await beside.counts()).active === 0, 'the queue is idle');
     for (let n = 0; n < 5; n++) {
       const job = await beside.add([]);

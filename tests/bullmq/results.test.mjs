@@ -27,7 +27,7 @@ for (const client of clients) {
   const busy = lab.queue(client, 'busy');
   const title = (text) => `${client.label}: ${text}`;
 
-  it(title('waitUntilFinished gives each kind of value back'), async () => {
+  it(title('waitUntilFinished gives each kind of value back [row-34] [row-35] [trap-1]'), async () => {
     for (const [label, value] of Object.entries(VALUES)) {
       const job = await busy.add([{ op: 'return', value }]);
       assert.deepEqual(await busy.result(job), value, label);
@@ -35,13 +35,13 @@ for (const client of clients) {
     }
   });
 
-  it(title('a handler that returns nothing gives null'), async () => {
+  it(title('a handler that returns nothing gives null [row-34] [trap-1]'), async () => {
     const job = await busy.add([]);
     assert.equal(await busy.result(job), null);
     assert.equal(await busy.keys.hget(busy.key(job.id), 'returnvalue'), 'null');
   });
 
-  it(title('waitUntilFinished works for a job that finished before'), async () => {
+  it(title('waitUntilFinished works for a job that finished before [row-35]'), async () => {
     const good = await busy.add([{ op: 'return', value: { kept: true } }]);
     const bad = await busy.add([{ op: 'fail', message: 'gone wrong' }]);
     await Promise.all([busy.inState(good, 'completed'), busy.inState(bad, 'failed')]);
@@ -75,7 +75,7 @@ for (const client of clients) {
     assert.equal((await busy.fresh(job)).stacktrace.length, 2);
   });
 
-  it(title('progress arrives as a number, an object, a text and a boolean'), async () => {
+  it(title('progress arrives as a number, an object, a text and a boolean [row-4] [trap-1]'), async () => {
     const values = [42, { done: 1, of: { total: 3 }, note: 'ä' }, 'half "way"', true];
     const events = [];
     busy.events.on('progress', (event) => events.push(event));
@@ -111,7 +111,7 @@ for (const client of clients) {
     assert.match(logs[1], /line 5/);
   });
 
-  it(title('attempts, times and the worker name are recorded'), async () => {
+  it(title('attempts, times and the worker name are recorded [row-5]'), async () => {
     const before = Date.now();
     const job = await quiet.add([{ op: 'sleep', ms: 30 }]);
     await quiet.result(job);
@@ -125,7 +125,7 @@ for (const client of clients) {
     assert.ok(done.finishedOn <= Date.now());
   });
 
-  it(title('the events of one job come in order, with BullMQ’s fields'), async () => {
+  it(title('the events of one job come in order, with BullMQ’s fields [row-34] [trap-6]'), async () => {
     const job = await quiet.add([{ op: 'progress', value: 1 }, { op: 'return', value: [1] }]);
     await quiet.result(job);
     const mine = (await quiet.history()).filter((entry) => entry.jobId === job.id);
@@ -148,7 +148,7 @@ for (const client of clients) {
     if (ours) assert.match(digest, /^(sha256:)?[0-9a-f]{64}$/);
   });
 
-  it(title('getWorkers sees the worker on each of its queues'), async () => {
+  it(title('getWorkers sees the worker on each of its queues [row-39] [trap-16]'), async () => {
     for (const queue of [quiet, busy]) {
       const listed = await queue.queue.getWorkers();
       const encoded = Buffer.from(queue.name).toString('base64');
@@ -156,7 +156,7 @@ for (const client of clients) {
     }
   });
 
-  it(title('nothing is left active or locked, and QueueEvents saw no error'), async () => {
+  it(title('nothing is left active or locked, and QueueEvents saw no error [own-producer-5]'), async () => {
     for (const queue of [quiet, busy]) {
       const { active, waiting, delayed } = await queue.counts();
       assert.deepEqual({ active, waiting, delayed }, { active: 0, waiting: 0, delayed: 0 });

@@ -32,7 +32,7 @@ for (const client of clients) {
     await queue.addAll([[failIn(1), { attempts: 2, jobId: 'a' }], [[], { jobId: 'b' }], [[], { jobId: 'c' }]]);
   });
 
-  it(title('without a backoff a failed job goes to the back of the queue'), async () => {
+  it(title('without a backoff a failed job goes to the back of the queue [trap-3]'), async () => {
     await single.finished(3);
     assert.deepEqual(await single.started(), ['a', 'b', 'c', 'a']);
     const waiting = (await single.history('waiting')).filter(({ jobId }) => jobId === 'a');
@@ -71,7 +71,7 @@ for (const client of clients) {
     });
   });
 
-  it(title('jitter spreads the backoff over its range'), async () => {
+  it(title('jitter spreads the backoff over its range [row-15]'), async () => {
     const opts = { attempts: 2, backoff: { type: 'fixed', delay: 10_000, jitter: 0.5 } };
     const jobs = await open.addAll(Array.from({ length: 20 }, () => [[fail], opts]));
     await Promise.all(jobs.map((job) => open.inState(job, 'delayed')));
@@ -88,7 +88,7 @@ for (const client of clients) {
     assert.equal((await open.fresh(job)).delay, 120_000);
   });
 
-  it(title('a job that waits for its retry shows reason, trace and attempts'), async () => {
+  it(title('a job that waits for its retry shows reason, trace and attempts [row-17]'), async () => {
     const opts = { attempts: 3, backoff: { type: 'fixed', delay: LONG } };
     const job = await open.add([...failIn(1), { op: 'return', value: 'at last' }], opts);
     await open.inState(job, 'delayed');
@@ -103,7 +103,7 @@ for (const client of clients) {
     assert.equal((await open.fresh(job)).attemptsMade, 2);
   });
 
-  it(title('a permanent failure is not retried and does not exhaust the retries'), async () => {
+  it(title('a permanent failure is not retried and does not exhaust the retries [row-16] [row-18]'), async () => {
     const job = await open.add([{ ...fail, kind: 'permanent' }], { attempts: 5, backoff: 10 });
     await assert.rejects(open.result(job), { message: 'boom' });
     assert.equal((await open.fresh(job)).attemptsMade, 1);
@@ -113,7 +113,7 @@ for (const client of clients) {
     assert.ok(exhausted.includes(later.id) && !exhausted.includes(job.id), String(exhausted));
   });
 
-  it(title('the last failed attempt says that the retries are exhausted'), async () => {
+  it(title('the last failed attempt says that the retries are exhausted [row-16] [trap-6]'), async () => {
     const job = await open.add([fail], { attempts: 3 });
     await assert.rejects(open.result(job), { message: 'boom' });
     const mine = (await open.history()).filter(({ jobId }) => jobId === job.id).slice(-2);
@@ -129,7 +129,7 @@ for (const client of clients) {
   });
 
   for (const op of ['delay', 'rate-limited']) {
-    it(title(`\`${op}\` puts a job off without using an attempt`), async () => {
+    it(title(`\`${op}\` puts a job off without using an attempt [row-19] [row-24]`), async () => {
       const job = await open.add([{ op, ms: LONG }], { attempts: 2 });
       await open.inState(job, 'delayed');
       const off = await open.fresh(job);

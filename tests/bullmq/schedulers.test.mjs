@@ -11,7 +11,7 @@ for (const client of clients) {
   const title = (text) => `${client.label}: ${text}`;
 
   const ticking = lab.queue(client, 'ticking');
-  it(title('an `every` scheduler goes on run after run, also when runs fail'), async () => {
+  it(title('an `every` scheduler goes on run after run, also when runs fail [row-38]'), async () => {
     const fails = [{ op: 'fail', message: 'again', kind: 'permanent' }];
     await ticking.queue.upsertJobScheduler('beat', { every: 400 }, template(fails));
     await ticking.finished(4);
@@ -27,7 +27,7 @@ for (const client of clients) {
   });
 
   const cron = lab.queue(client, 'cron');
-  it(title('a cron scheduler with a zone makes its next job as the present one starts'), async () => {
+  it(title('a cron scheduler with a zone makes its next job as the present one starts [row-38] [trap-15]'), async () => {
     const slow = [{ op: 'sleep', ms: 1_500 }];
     await cron.queue.upsertJobScheduler('second', { pattern: '* * * * * *', tz: 'Asia/Tokyo' }, template(slow));
     await until(async () => (await cron.queue.getActiveCount()) > 0, 'a run starts');
@@ -40,7 +40,7 @@ for (const client of clients) {
   });
 
   const few = lab.queue(client, 'few');
-  it(title('a limit ends the series'), async () => {
+  it(title('a limit ends the series [row-38]'), async () => {
     await few.queue.upsertJobScheduler('thrice', { every: 200, limit: 3 }, template([], { attempts: 2 }));
     await few.finished(3);
     await until(async () => (await few.queue.getDelayedCount()) === 0, 'no further job');
@@ -50,7 +50,7 @@ for (const client of clients) {
   });
 
   const retried = lab.queue(client, 'retried');
-  it(title('a run that is retried makes no second next run'), async () => {
+  it(title('a run that is retried makes no second next run [row-38]'), async () => {
     const steps = [{ op: 'if', attempt: 1, steps: [{ op: 'fail', message: 'once' }] }];
     await retried.queue.upsertJobScheduler('r', { every: 3_600_000 }, template(steps, { attempts: 2 }));
     await retried.finished(1);

@@ -17,7 +17,7 @@ for (const client of clients) {
     op: 'enqueue', queue: leaves.name, name: 'leaf', data: { steps }, child: true, ...(opts && { opts }),
   });
 
-  it(title('a job adds children as it runs, waits for them and gets their results'), async () => {
+  it(title('a job adds children as it runs, waits for them and gets their results [row-34]'), async () => {
     const slow = [{ op: 'sleep', ms: 100 }, { op: 'return', value: 'slow' }];
     const steps = [child(slow), child(value(2)), { op: 'wait-children' }, { op: 'children' }];
     const job = await top.add(steps);
