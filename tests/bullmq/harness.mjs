@@ -206,7 +206,8 @@ export async function startWorker({ redis, queues = {}, worker = {}, server = {}
   const whole = config ?? {
     redis: redis.config,
     server: { ...server, listen: `127.0.0.1:${port}` },
-    worker: { ...worker, name },
+    // Room for every slot of every test's worker; tests of that bound set it themselves.
+    worker: { memory_hard_limit: '8GiB', ...worker, name },
     queues: Object.fromEntries(sections),
   };
   await writeFile(file, stringify(whole));

@@ -209,7 +209,9 @@ fn failed(
         keep: facts.options.remove_on_fail.unwrap_or(policy.remove_on_fail),
         attempts,
     };
-    if !may_retry || failed_attempt >= attempts {
+    // Started once more, it would only fail without running.
+    let last_start = policy.max_starts.is_some_and(|max| facts.started_before.saturating_add(1) >= max);
+    if !may_retry || last_start || failed_attempt >= attempts {
         return fail(reason, stacktrace);
     }
     match backoff.map_or(Ok(0), |b| b.delay_ms(failed_attempt, random).ok_or(b)) {

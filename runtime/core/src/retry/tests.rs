@@ -163,3 +163,15 @@ fn a_cause_has_a_backoff_of_its_own() {
     assert_eq!((delay(&stop(StopReason::Timeout)), delay(&stop(StopReason::Trap))), (250, 100));
     assert_eq!(delay(&retryable("no")), 100);
 }
+
+#[test]
+fn the_last_start_that_is_allowed_is_not_tried_again() {
+    let options = options(r#"{"attempts":9}"#);
+    let policy = JobPolicy { max_starts: Some(3), ..JobPolicy::default() };
+    let go = |started_before| {
+        let facts = Facts { started_before, ..after(1, &options) };
+        decide(&retryable("no"), &facts, &policy, 0.0)
+    };
+    assert!(matches!(go(1), Some(Action::Retry { .. })));
+    assert!(matches!(go(2), Some(Action::Fail { .. })));
+}
