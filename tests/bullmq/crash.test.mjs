@@ -42,7 +42,7 @@ async function outlive(queue, first, second) {
 
 /** BullMQ's worker inside this process. */
 function nodeWorker(queue) {
-  const options = { connection: lab.redis.connection, concurrency: SLOTS, lockDuration: 1_000, stalledInterval: 1_000 };
+  const options = { connection: lab.redis.connection, prefix: lab.redis.prefix, concurrency: SLOTS, lockDuration: 1_000, stalledInterval: 1_000 };
   const worker = new v6.Worker(queue.name, (job, token) => perform(job, token, v6), options);
   worker.on('error', (error) => queue.errors.push(error));
   return worker;
@@ -134,7 +134,7 @@ it.ours('a drain past its time hands the jobs back with no attempt used', async 
 
 const JOBS = 2_400;
 const restarted = lab.queue(v6, 'restarted', { concurrency: 16 });
-it('a Redis restart in mid-run loses nothing and repeats no result', async () => {
+it.server('a Redis restart in mid-run loses nothing and repeats no result', async () => {
   const rows = Array.from({ length: JOBS }, (_, n) => [[{ op: 'sleep', ms: 5 }, { op: 'return', value: { n } }]]);
   const jobs = await restarted.addAll(rows);
   const worker = await lab.start({ queues: [restarted], worker: { lock_duration: '5s', stalled_interval: '3s' } });

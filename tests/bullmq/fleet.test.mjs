@@ -20,7 +20,7 @@ it(`${JOBS} jobs of many kinds on a shared queue: none lost, none run twice`, as
   const finals = [];
   fleet.events.on('completed', (event) => finals.push(event.jobId));
   fleet.events.on('failed', (event) => finals.push(event.jobId));
-  const options = { connection: lab.redis.connection, name: NODE, concurrency: 8, stalledInterval: 500 };
+  const options = { connection: lab.redis.connection, prefix: lab.redis.prefix, name: NODE, concurrency: 8, stalledInterval: 500 };
   const work = (job, token) => {
     executions.set(job.id, (executions.get(job.id) ?? 0) + 1);
     return perform(job, token, v6);

@@ -13,7 +13,7 @@ for (const client of clients) {
   const leaves = lab.queue(client, 'flow-leaves');
 
   async function grow(children, data = { steps: value('parent') }) {
-    const producer = new client.FlowProducer({ connection: lab.redis.connection });
+    const producer = new client.FlowProducer({ connection: lab.redis.connection, prefix: lab.redis.prefix });
     const made = children.map(([steps, opts], n) => ({
       name: `child-${n}`, queueName: leaves.name, data: { steps }, opts,
     }));

@@ -1,14 +1,14 @@
 // Starts what the tests look at from outside: a private Redis and the worker under test.
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
-import { Redis } from 'ioredis';
+import { Cluster, Redis } from 'ioredis';
 import { stringify } from 'smol-toml';
-import { end, freePort, launch, until } from './lib/process.mjs';
+import { cluster, sentinel, stopAll } from './lib/deployments.mjs';
+import { end, freePort, launch, makeFolder, removeFolder, until } from './lib/process.mjs';
 
 export { freePort, until };
 
@@ -41,6 +41,9 @@ export function it(name, options, body = options) {
   });
 }
 
+/** A test that needs one server of its own, which it may restart. */
+it.server = (name, body) => it(name, { skip: deployment === 'server' ? false : 'needs a single server' }, body);
+
 /** A test of what only our worker does; a Node worker cannot meet it. */
 it.ours = (name, body) => it(name, { skip: ours ? false : 'not for a Node worker' }, body);
 
@@ -58,15 +61,97 @@ function ping(port) {
   });
 }
 
-/** A private Redis on a free port with a directory of its own. */
-export async function startRedis({ aof = false } = {}) {
-  const dir = await mkdtemp(path.join(tmpdir(), 'gristmill-redis-'));
+/**
+ * What the tests run on: `server` unless GRISTMILL_REDIS says `cluster` (three masters), or `sentinel` (a master
+ * that has just taken over from one that is gone).
+ */
+export const deployment = process.env.GRISTMILL_REDIS ?? 'server';
+
+/** A private Redis of that kind. */
+export function startRedis(options) {
+  if (deployment === 'cluster') return startCluster();
+  if (deployment === 'sentinel') return startSentinel();
+  return startServer(options);
+}
+
+const forever = { maxRetriesPerRequest: null };
+
+/** What tests know of a Redis, whatever its kind: `config` is the section of that name for our worker. */
+function described({ config, connection, prefix = 'bull', connect, stop }) {
+  const clients = [];
+  return {
+    url: config.url,
+    config: { ...config, prefix },
+    connection,
+    prefix,
+    /** A plain client for looking at keys. */
+    client() {
+      const client = connect();
+      client.on('error', () => {}); // it reconnects; a command that never succeeds ends in a test's own deadline
+      clients.push(client);
+      return client;
+    },
+    restart: () => Promise.reject(new Error('only a single server is restarted')),
+    async stop() {
+      for (const client of clients) client.disconnect();
+      await stop();
+    },
+  };
+}
+
+async function startCluster() {
+  const nodes = (await cluster()).map(({ port }) => ({ host: '127.0.0.1', port }));
+  const connect = () => {
+    const client = new Cluster(nodes, { redisOptions: forever });
+    // Of KEYS every master knows its own part only.
+    client.keys = async (pattern) => (await Promise.all(client.nodes('master').map((node) => node.keys(pattern)))).flat();
+    return client;
+  };
+  const connection = connect();
+  connection.setMaxListeners(0);
+  connection.on('error', () => {});
+  const [first, ...others] = nodes.map(({ host, port }) => `${host}:${port}`);
+  return described({
+    config: { url: `redis://${first}`, nodes: others },
+    connection,
+    prefix: '{bull}',
+    connect,
+    stop: async () => {
+      connection.disconnect();
+      await stopAll();
+    },
+  });
+}
+
+async function startSentinel() {
+  const { master, watcher, current, settled, close } = await sentinel();
+  await end(master.program, 'SIGKILL');
+  await until(async () => (await current()) !== master.port && settled(), 'the Sentinel has a new master', 30_000);
+  const connection = { sentinels: [{ host: '127.0.0.1', port: watcher.port }], name: 'mill' };
+  const connect = () => new Redis({ ...connection, ...forever });
+  const probe = connect();
+  probe.on('error', () => {});
+  await until(() => probe.set('probe', 1).then(() => probe.del('probe'), () => false), 'the new master takes writes', 30_000);
+  probe.disconnect();
+  return described({
+    config: { url: `redis://127.0.0.1:${watcher.port}`, master: 'mill' },
+    connection,
+    connect,
+    stop: async () => {
+      close();
+      await stopAll();
+    },
+  });
+}
+
+/** One server on a free port with a directory of its own. */
+async function startServer({ aof = false } = {}) {
+  const dir = await makeFolder('redis');
   const port = await freePort();
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', ''];
   args.push('--appendonly', aof ? 'yes' : 'no');
   if (aof) args.push('--appendfsync', 'always');
   let server;
-  const clients = [];
 
   const start = async () => {
     server = launch('redis-server', args);
@@ -80,26 +165,20 @@ export async function startRedis({ aof = false } = {}) {
   };
   await start();
 
-  const redis = {
-    port,
-    url: `redis://127.0.0.1:${port}`,
-    connection: { host: '127.0.0.1', port },
-    /** A plain client for looking at keys. */
-    client() {
-      const client = new Redis({ host: '127.0.0.1', port, maxRetriesPerRequest: null });
-      client.on('error', () => {}); // it reconnects; a command that never succeeds ends in a test's own deadline
-      clients.push(client);
-      return client;
-    },
-    async restart() {
+  const connection = { host: '127.0.0.1', port };
+  const redis = described({
+    config: { url: `redis://127.0.0.1:${port}` },
+    connection,
+    connect: () => new Redis({ ...connection, ...forever }),
+    stop: async () => {
       await end(server, 'SIGTERM');
-      await start();
+      await removeFolder(dir);
     },
-    async stop() {
-      for (const client of clients) client.disconnect();
-      await end(server, 'SIGTERM');
-      await rm(dir, { recursive: true, force: true });
-    },
+  });
+  redis.port = port;
+  redis.restart = async () => {
+    await end(server, 'SIGTERM');
+    await start();
   };
   return redis;
 }
@@ -118,15 +197,15 @@ function queueSection({ jobs = { '*': {} }, ...settings }) {
  * `queues` maps queue names to their sections (concurrency, jobs), `worker` is the section of that
  * name; `config` replaces the whole file; `peer: 'node'` starts BullMQ's worker whatever PEER says.
  */
-export async function startWorker({ redis, queues = {}, worker = {}, config, env = {}, peer = ours ? 'gristmill' : 'node' }) {
-  const dir = await mkdtemp(path.join(tmpdir(), 'gristmill-worker-'));
+export async function startWorker({ redis, queues = {}, worker = {}, server = {}, config, env = {}, peer = ours ? 'gristmill' : 'node' }) {
+  const dir = await makeFolder('worker');
   const port = await freePort();
   const name = worker.name ?? `worker-${randomUUID().slice(0, 8)}`;
   const sections = Object.entries(queues).map(([queue, section]) => [queue, queueSection(section)]);
   const file = path.join(dir, 'gristmill.toml');
   const whole = config ?? {
-    redis: { url: redis.url },
-    server: { listen: `127.0.0.1:${port}` },
+    redis: redis.config,
+    server: { ...server, listen: `127.0.0.1:${port}` },
     worker: { ...worker, name },
     queues: Object.fromEntries(sections),
   };
@@ -164,7 +243,7 @@ export async function startWorker({ redis, queues = {}, worker = {}, config, env
     /** kill -9. */
     kill: () => end(program, 'SIGKILL').finally(tidy),
   };
-  const tidy = () => rm(dir, { recursive: true, force: true });
+  const tidy = () => removeFolder(dir);
   workers.push(handle);
   try {
     await until(

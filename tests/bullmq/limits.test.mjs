@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { it } from './harness.mjs';
 import { v6 } from './lib/clients.mjs';
+import { gristmill } from './lib/command.mjs';
 import { Lab } from './lib/lab.mjs';
 
 const lab = new Lab({ only: 'ours' });
@@ -104,6 +105,37 @@ it.ours('a flood of log lines ends neither the worker nor Redis', async () => {
   assert.equal(await limits.result(job, 60_000), 'logged');
   const kept = await limits.keys.llen(limits.key(`${job.id}:logs`));
   assert.ok(kept > 0 && kept < 20_000, `${kept} lines were kept`);
+});
+
+it.ours('a job may shorten its time, and not lengthen it', async () => {
+  const job = await hostile([{ op: 'loop' }], 'job', { timeout: 300 });
+  assert.match(job.failedReason, /^timeout: the attempt ran for its limit of 300ms/);
+  const longer = await hostile([{ op: 'loop' }], 'hasty', { timeout: 60_000 });
+  assert.match(longer.failedReason, /limit of 300ms/);
+});
+
+it.ours('soft limits are told once, in the job’s log and in metrics', async () => {
+  const job = await hostile([{ op: 'alloc', mib: 52 }, { op: 'loop' }], 'hasty');
+  const { logs } = await limits.queue.getJobLogs(job.id);
+  const told = logs.filter((line) => /^\[warn\] the attempt has passed its soft/.test(line));
+  assert.deepEqual(told.map((line) => /soft (timeout|memory limit) of (\S+)/.exec(line).slice(1, 3)).sort(), [
+    ['memory limit', '48'], ['timeout', '240ms'],
+  ]);
+  const page = await lab.worker.metrics();
+  for (const limit of ['time', 'memory']) {
+    assert.match(page, new RegExp(`gristmill_soft_limits_total\\{job="hasty",limit="${limit}",queue="${limits.name}"\\} [1-9]`));
+  }
+});
+
+it.ours('a job that keeps trapping is poison: failed for good, and listed', async () => {
+  const before = await limits.add([{ op: 'trap' }], { attempts: 10, jobId: `poison` });
+  await limits.inState(before, 'failed');
+  const job = await limits.fresh(before);
+  assert.equal(job.attemptsMade, 3);
+  assert.match(job.failedReason, /^poison: 3 attempts trapped, the last with trap: /);
+  const listed = await gristmill(lab.redis, 'job', 'list', limits.name, '--poison', '--json');
+  assert.deepEqual(listed.map(({ id }) => id), ['poison']);
+  assert.match(await lab.worker.metrics(), /gristmill_poison_jobs_total\{job="job",queue="[^"]+"\} 1/);
 });
 
 it.ours('many hostile jobs at once leave room for the others', async () => {

@@ -1,22 +1,18 @@
 // What `gristmill job`, `queue`, `flow` and `schedule` do, seen through BullMQ's own clients.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
-import { binary, it } from './harness.mjs';
+import { it } from './harness.mjs';
 import { v6 } from './lib/clients.mjs';
+import { gristmill as command } from './lib/command.mjs';
 import { Lab } from './lib/lab.mjs';
 
 const lab = new Lab({ only: 'ours' });
 const value = (value) => JSON.stringify({ steps: [{ op: 'return', value }] });
 
-/** Runs the command line; resolves with its JSON, or its text. */
-async function gristmill(...args) {
-  const { stdout } = await promisify(execFile)(binary, ['--redis', lab.redis.url, ...args]);
-  return args.includes('--json') ? JSON.parse(stdout) : stdout.trim();
-}
+const gristmill = (...args) => command(lab.redis, ...args);
 
 const queue = lab.queue(v6, 'operated');
 const name = queue.name;
+const brisk = lab.queue(v6, 'brisk');
 
 it.ours('a paused queue starts nothing until it is resumed', async () => {
   await gristmill('queue', 'pause', name);
@@ -61,7 +57,7 @@ it.ours('a flow is added whole and read by Node', async () => {
   const added = await gristmill('flow', 'add', JSON.stringify(flow), '--json');
   const root = await queue.fresh(added.id);
   assert.equal(await queue.result(root), 'all');
-  const producer = new v6.FlowProducer({ connection: lab.redis.connection });
+  const producer = new v6.FlowProducer({ connection: lab.redis.connection, prefix: lab.redis.prefix });
   const tree = await producer.getFlow({ id: added.id, queueName: name });
   assert.deepEqual(tree.children.map((child) => child.job.returnvalue).sort(), [1, 2]);
   await producer.close();
@@ -90,4 +86,39 @@ it.ours('cleaning and obliterating leave nothing behind', async () => {
   await assert.rejects(gristmill('queue', 'obliterate', name), /add `--yes`/);
   await gristmill('queue', 'obliterate', name, '--yes');
   assert.deepEqual(await queue.keys.keys(queue.key('*')), []);
+});
+
+it.ours('a running job is cancelled: its guest stops and it is not tried again', async () => {
+  for (const steps of [[{ op: 'loop' }], [{ op: 'sleep', ms: 60_000 }]]) {
+    const job = await queue.add(steps, { attempts: 5 });
+    await queue.inState(job, 'active');
+    const ended = await gristmill('job', 'cancel', name, job.id, '--json');
+    assert.deepEqual(ended, { id: job.id, state: 'failed', failedReason: 'cancelled' });
+    assert.equal((await queue.fresh(job)).attemptsMade, 1);
+  }
+  const waiting = await queue.add([], { delay: 60_000 });
+  await assert.rejects(gristmill('job', 'cancel', name, waiting.id), /is delayed, it does not run; use `gristmill job remove`/);
+  await assert.rejects(gristmill('job', 'cancel', name, 'none'), /there is no job `none`/);
+  await waiting.remove();
+});
+
+it.ours('limits of a queue are those that Node reads, and hold', async () => {
+  const set = await gristmill('queue', 'limit', name, '--concurrency', '1', '--rate', '50/s', '--json');
+  assert.deepEqual(set, { concurrency: 1, max: 50, duration_ms: 1000 });
+  assert.equal(await queue.queue.getGlobalConcurrency(), 1);
+  const jobs = await queue.addAll([[[{ op: 'sleep', ms: 100 }]], [[{ op: 'sleep', ms: 100 }]]]);
+  for (const job of jobs) await queue.result(job);
+  const [first, second] = await Promise.all(jobs.map((job) => queue.fresh(job)));
+  assert.ok(second.processedOn >= first.finishedOn || first.processedOn >= second.finishedOn, 'one after the other');
+  const none = await gristmill('queue', 'limit', name, '--no-concurrency', '--no-rate', '--json');
+  assert.deepEqual(none, { concurrency: null, max: null, duration_ms: null });
+  assert.equal(await queue.queue.getGlobalConcurrency(), null);
+
+  await gristmill('queue', 'limit', name, '--hold', '1h');
+  const held = await queue.add([{ op: 'return', value: 'released' }]);
+  // Taken from in the order of arrival, so it would have run by the time that the other queue's job has.
+  await brisk.result(await brisk.add([]));
+  assert.equal(await queue.queue.getJobState(held.id), 'waiting');
+  await gristmill('queue', 'limit', name, '--hold', '0s');
+  assert.equal(await queue.result(held), 'released');
 });

@@ -1,15 +1,18 @@
 // BullMQ's Node worker behind gristmill's command line, configuration and health pages. Tests run
 // against it (PEER=node) to check that they expect what BullMQ does, and as a peer on shared queues.
+// BULLMQ_PACKAGE=bullmq5 makes it a worker of version 5.
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { parseArgs } from 'node:util';
-import * as bullmq from 'bullmq';
+import { Cluster } from 'ioredis';
 import { parse } from 'smol-toml';
 import { perform } from './lib/steps.mjs';
 
+const bullmq = await import(process.env.BULLMQ_PACKAGE ?? 'bullmq');
 const { values } = parseArgs({ options: { config: { type: 'string' } }, allowPositionals: true });
 const config = parse(readFileSync(values.config, 'utf8'));
-const { hostname: host, port } = new URL(config.redis.url);
+const { url, nodes = [], master, prefix = 'bull' } = config.redis;
+const { hostname: host, port, username, password } = new URL(url);
 const settings = config.worker ?? {};
 
 const UNITS = { ms: 1, s: 1_000, m: 60_000 };
@@ -20,10 +23,19 @@ function duration(text, otherwise) {
   return Number(amount) * UNITS[unit];
 }
 
+function connect() {
+  const first = { host, port: Number(port) };
+  if (master) return { sentinels: [first], name: master };
+  if (nodes.length === 0) return { ...first, username: username || undefined, password: password || undefined };
+  const others = nodes.map((node) => ({ host: node.split(':')[0], port: Number(node.split(':')[1]) }));
+  return new Cluster([first, ...others], { redisOptions: { maxRetriesPerRequest: null } });
+}
+
+const connection = connect();
 const workers = Object.entries(config.queues).map(([queue, section]) => {
-  const connection = { host, port: Number(port) };
-  const worker = new bullmq.Worker(queue, (job, token) => perform(job, token, { ...bullmq, connection }), {
+  const worker = new bullmq.Worker(queue, (job, token) => perform(job, token, { ...bullmq, connection, prefix }), {
     connection,
+    prefix,
     name: settings.name,
     concurrency: section.concurrency,
     lockDuration: duration(settings.lock_duration, 30_000),

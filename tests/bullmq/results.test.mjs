@@ -152,7 +152,7 @@ for (const client of clients) {
     for (const queue of [quiet, busy]) {
       const listed = await queue.queue.getWorkers();
       const encoded = Buffer.from(queue.name).toString('base64');
-      assert.deepEqual(listed.map((worker) => worker.rawname), [`bull:${encoded}:w:${NAME}`]);
+      assert.deepEqual(listed.map((worker) => worker.rawname), [`${lab.redis.prefix}:${encoded}:w:${NAME}`]);
     }
   });
 

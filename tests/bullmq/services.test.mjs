@@ -30,9 +30,10 @@ for (const client of clients) {
   });
 
   it(title('a child that fails its parent fails it'), async () => {
-    const bad = [{ op: 'fail', message: 'no luck', kind: 'permanent' }];
+    // Slow, for a child that fails before its parent waits ends the parent with other words.
+    const bad = [{ op: 'sleep', ms: 500 }, { op: 'fail', message: 'no luck', kind: 'permanent' }];
     const job = await top.add([child(bad, { failParentOnFailure: true }), { op: 'wait-children' }]);
-    await assert.rejects(top.result(job), /child bull:grown-.* failed/);
+    await assert.rejects(top.result(job), /child .*:grown-.* failed|some of its children failed|failed child/);
   });
 
   it(title('a follow-up job has the options it was given'), async () => {
@@ -46,7 +47,7 @@ for (const client of clients) {
   it.ours(title('a queue that is not allowed is refused for good'), async () => {
     const steps = [{ op: 'enqueue', queue: 'elsewhere', name: 'x' }];
     await assert.rejects(top.result(await top.add(steps, { attempts: 3 })), /elsewhere.*allow\.enqueue/);
-    assert.equal(await top.keys.exists('bull:elsewhere:id'), 0);
+    assert.equal(await top.keys.exists(`${lab.redis.prefix}:elsewhere:id`), 0);
   });
 
   it.ours(title('state outlives its job and belongs to the job type'), async () => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use gristmill_core::backoff::Backoff;
-use gristmill_core::units::{parse_amount, parse_duration, parse_size};
+use gristmill_core::units::{parse_amount, parse_duration, parse_rate, parse_size};
 
 /// A worker for BullMQ queues that runs every job in its own WebAssembly sandbox.
 #[derive(Debug, Parser)]
@@ -156,6 +156,16 @@ pub(crate) enum JobCommand {
         #[arg(long)]
         keep_children: bool,
     },
+    /// Stop a running job, wherever it runs; it fails and is not tried again
+    Cancel {
+        /// The queue
+        queue: String,
+        /// The job's id
+        id: String,
+        /// How long to wait for its end
+        #[arg(long, default_value = "10s", value_parser = parse_duration)]
+        within: Duration,
+    },
     /// Change a job's priority, or a delayed job's delay
     #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
     Change {
@@ -185,6 +195,9 @@ pub(crate) struct ListArguments {
     /// Jobs to list at most
     #[arg(long, default_value_t = 20)]
     pub count: usize,
+    /// Only jobs that failed for good because they kept trapping
+    #[arg(long, conflicts_with = "state")]
+    pub poison: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -329,6 +342,26 @@ pub(crate) enum QueueCommand {
         /// Jobs at most
         #[arg(long, default_value_t = 10_000)]
         limit: u64,
+    },
+    /// Limit a queue on all workers, BullMQ's included; without options show its limits
+    Limit {
+        /// The queue
+        queue: String,
+        /// Jobs that run at the same time
+        #[arg(long, conflicts_with = "no_concurrency", value_parser = clap::value_parser!(u64).range(1..))]
+        concurrency: Option<u64>,
+        /// Lift the limit on concurrency
+        #[arg(long)]
+        no_concurrency: bool,
+        /// Jobs that start per time, such as 100/s or 300/min
+        #[arg(long, conflicts_with = "no_rate", value_parser = parse_rate)]
+        rate: Option<(u64, Duration)>,
+        /// Lift the rate limit
+        #[arg(long)]
+        no_rate: bool,
+        /// Start no job for this long; 0s ends it
+        #[arg(long, value_parser = parse_duration)]
+        hold: Option<Duration>,
     },
     /// Remove a queue with everything in it; asks first
     Obliterate {

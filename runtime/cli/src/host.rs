@@ -8,7 +8,7 @@ use gristmill_core::clock::Clock;
 use gristmill_core::config::Config;
 use gristmill_core::units::{show_duration, show_size};
 use gristmill_engine::{Context, Control, Drained, Handlers, Worker};
-use gristmill_queue::Connection;
+use gristmill_queue::{Connection, Keys, Server};
 use gristmill_sandbox::{Sandbox, Settings};
 use gristmill_telemetry::Metrics;
 use tokio::runtime::{Builder, Runtime};
@@ -95,6 +95,11 @@ pub(crate) struct Host {
 /// Reads the configuration anew, as it was read at the start.
 pub(crate) type Reread = Box<dyn Fn() -> Result<Config, Failure> + Send + Sync>;
 
+/// Where the configuration says that Redis is.
+pub(crate) fn server(redis: &gristmill_core::config::Redis) -> Server {
+    Server { url: redis.url.clone(), nodes: redis.nodes.clone(), master: redis.master.clone() }
+}
+
 /// Connects, binds and compiles; starts nothing. `reread` serves HUP.
 pub(crate) async fn build(config: Config, reread: Reread) -> Result<Host, Failure> {
     let clock = Clock::System;
@@ -102,7 +107,10 @@ pub(crate) async fn build(config: Config, reread: Reread) -> Result<Host, Failur
     let bound = Bound::bind(config.server.listen).map_err(Failure::usage)?;
     let sandbox = sandbox(&config)?;
     let handlers = Arc::new(handlers(&config, &sandbox)?);
-    let (connection, facts) = Connection::open(&config.redis.url).await?;
+    let (connection, facts) = Connection::open_at(&server(&config.redis)).await?;
+    for queue in config.queues.keys() {
+        connection.check_keys(&Keys::new(&config.redis.prefix, queue))?;
+    }
     tracing::info!(redis = connection.address(), version = facts.version, "connected");
     if facts.eviction.as_deref().is_some_and(|policy| policy != "noeviction") {
         let policy = facts.eviction.unwrap_or_default();
@@ -120,19 +128,15 @@ pub(crate) async fn build(config: Config, reread: Reread) -> Result<Host, Failur
         guests: guests.handle().clone(),
     };
     let heartbeat = Heartbeat::new(clock);
-    let redis_url = config.redis.url.clone();
+    let redis = server(&config.redis);
     let prefix = config.redis.prefix.clone();
     let queues = config.queues.keys().cloned().collect();
     let worker = Worker::new(config.clone(), connection, Arc::clone(&handlers), context);
     let control = worker.control();
-    let sources = Sources {
-        metrics: metrics.clone(),
-        control,
-        heartbeat: heartbeat.clone(),
-        redis_url,
-        prefix,
-        queues,
-    };
+    let (metrics_of, heartbeat_of) = (metrics.clone(), heartbeat.clone());
+    let tokens = config.server.tokens.clone();
+    let sources =
+        Sources { metrics: metrics_of, control, heartbeat: heartbeat_of, redis, tokens, prefix, queues };
     Ok(Host { worker, handlers, metrics, guests, bound, sources, heartbeat, config, reread })
 }
 
@@ -198,8 +202,14 @@ fn obey_signals(
                     tracing::info!("draining: no new jobs, running ones may finish; again to end at once");
                     control.drain();
                 }
-                _ = tstp.recv() => control.set_quiet(true),
-                _ = cont.recv() => control.set_quiet(false),
+                _ = tstp.recv() => {
+                    tracing::info!("no new jobs until CONT; running ones go on");
+                    control.set_quiet(true);
+                }
+                _ = cont.recv() => {
+                    tracing::info!("taking jobs again");
+                    control.set_quiet(false);
+                }
                 _ = hup.recv() => {
                     let reload = Arc::clone(&reload);
                     // Compiling blocks; what comes of it is logged.
@@ -228,10 +238,10 @@ impl Reload {
             Err(failure) => return tracing::error!("the old configuration stays: {failure}"),
         };
         let waiting = self.config.needs_restart(&config);
-        if !waiting.is_empty() {
-            tracing::warn!(settings = waiting.join(", "), "these changes need a restart");
+        if !waiting.places.is_empty() {
+            tracing::warn!(settings = waiting.places.join(", "), "these changes need a restart");
         }
-        if waiting.iter().any(|place| place.ends_with("memory")) {
+        if waiting.too_large {
             return tracing::error!("the old job types stay: one needs more memory than the worker laid out");
         }
         match self.handlers.replace(&config, &self.metrics) {

@@ -1,5 +1,6 @@
-//! HTTP: metrics and health, on a thread of their own so that they answer while handlers use every core.
+//! HTTP: metrics, health and the API, on a thread of their own so that they answer while handlers use every core.
 
+mod api;
 mod health;
 mod server;
 

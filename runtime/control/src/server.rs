@@ -1,4 +1,4 @@
-//! The server: `/metrics`, `/healthz/live`, `/healthz/ready`.
+//! The server: `/metrics`, `/healthz/live`, `/healthz/ready`, and the API.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -9,8 +9,9 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use gristmill_core::config::Token;
 use gristmill_engine::{Control, Phase};
-use gristmill_queue::{Connection, Queue, STATES};
+use gristmill_queue::{Connection, Queue, STATES, Server};
 use gristmill_telemetry::Metrics;
 use tokio::sync::Mutex;
 
@@ -45,7 +46,9 @@ pub struct Sources {
     /// Whether the host's runtime lives.
     pub heartbeat: Heartbeat,
     /// For a connection of the server's own.
-    pub redis_url: String,
+    pub redis: Server,
+    /// Who may use the API.
+    pub tokens: Vec<Token>,
     /// BullMQ's prefix.
     pub prefix: String,
     /// Queues whose counts are shown.
@@ -84,7 +87,8 @@ impl Bound {
         let serve = move || {
             let _: Result<(), std::io::Error> = runtime.block_on(async move {
                 let listener = tokio::net::TcpListener::from_std(self.listener)?;
-                axum::serve(listener, router(sources)).await
+                let service = router(sources).into_make_service_with_connect_info::<SocketAddr>();
+                axum::serve(listener, service).await
             });
         };
         std::thread::Builder::new()
@@ -95,8 +99,8 @@ impl Bound {
     }
 }
 
-struct Pages {
-    sources: Sources,
+pub(crate) struct Pages {
+    pub(crate) sources: Sources,
     /// Opened at the first page that needs it; reconnects by itself from then on.
     redis: Mutex<Option<Connection>>,
 }
@@ -107,14 +111,15 @@ fn router(sources: Sources) -> Router {
         .route("/metrics", get(metrics))
         .route("/healthz/live", get(live))
         .route("/healthz/ready", get(ready))
+        .merge(crate::api::routes(&pages))
         .with_state(pages)
 }
 
 impl Pages {
-    async fn redis(&self) -> Option<Connection> {
+    pub(crate) async fn redis(&self) -> Option<Connection> {
         let mut slot = self.redis.lock().await;
         if slot.is_none() {
-            *slot = Connection::open(&self.sources.redis_url).await.ok().map(|(connection, _)| connection);
+            *slot = Connection::open_at(&self.sources.redis).await.ok().map(|(connection, _)| connection);
         }
         slot.clone()
     }

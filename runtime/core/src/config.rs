@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::limits::Limits;
-use crate::retry::RetryPolicy;
+use crate::retry::JobPolicy;
 
 mod environment;
 mod load;
@@ -32,10 +32,10 @@ pub struct Config {
 }
 
 impl Config {
-    /// What `new` changes that a running worker, started with `self`, cannot take up: each a setting by its place in
-    /// the file. Everything else, the job types of queues that are served already, can be replaced while jobs run.
+    /// What `new` changes that a running worker, started with `self`, cannot take up. Everything else, the job types of
+    /// queues that are served already, can be replaced while jobs run.
     #[must_use]
-    pub fn needs_restart(&self, new: &Self) -> Vec<String> {
+    pub fn needs_restart(&self, new: &Self) -> Restart {
         let mut places = Vec::new();
         let mut changed = |place: String, differs: bool| {
             if differs {
@@ -60,19 +60,35 @@ impl Config {
             };
             changed(format!("[queues.{name}] concurrency"), old.concurrency != queue.concurrency);
             changed(format!("[queues.{name}] class"), old.class != queue.class);
-            for (job, kind) in &queue.jobs {
-                changed(format!("[queues.{name}.jobs.\"{job}\"] memory"), kind.limits.memory > ceiling);
-            }
+            changed(format!("[queues.{name}] rate_limit"), old.rate_limit != queue.rate_limit);
         }
-        places
+        let grown = new.queues.iter().flat_map(|(name, queue)| {
+            let larger = queue.jobs.iter().filter(|(_, kind)| kind.limits.memory > ceiling);
+            larger.map(move |(job, _)| format!("[queues.{name}.jobs.\"{job}\"] memory"))
+        });
+        let grown: Vec<String> = grown.collect();
+        Restart { too_large: !grown.is_empty(), places: places.into_iter().chain(grown).collect() }
     }
+}
+
+/// What a running worker cannot take up; see [`Config::needs_restart`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restart {
+    /// The settings, each by its place in the file.
+    pub places: Vec<String>,
+    /// A job type needs more memory than instances have room for: none of the job types can be taken up.
+    pub too_large: bool,
 }
 
 /// `[redis]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redis {
-    /// `redis://`, `rediss://` or `redis+unix://`.
+    /// `redis://`, `rediss://` or `redis+unix://`: the server, any node of a Cluster, or, with `master`, a Sentinel.
     pub url: String,
+    /// Further nodes or Sentinels, `HOST:PORT`.
+    pub nodes: Vec<String>,
+    /// The name under which Sentinels know the master.
+    pub master: Option<String>,
     /// BullMQ's key prefix.
     pub prefix: String,
 }
@@ -80,8 +96,47 @@ pub struct Redis {
 /// `[server]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// Where `/metrics` and `/healthz` answer.
+    /// Where metrics, health and the API answer.
     pub listen: SocketAddr,
+    /// Who may use the API; without tokens it answers on loopback only.
+    pub tokens: Vec<Token>,
+}
+
+/// `[server.tokens.NAME]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Who it is, in audit rows.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// SHA-256 of the token, so that the configuration holds no secret.
+    pub sha256: [u8; 32],
+}
+
+/// What a token may do; each role includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Looks.
+    Viewer,
+    /// Adds, moves and removes jobs; pauses and limits queues.
+    Operator,
+    /// Removes whole queues.
+    Admin,
+}
+
+impl Role {
+    /// All roles, the least first.
+    pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Admin];
+
+    /// The word in configuration and messages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// `[worker]`
@@ -112,6 +167,8 @@ pub struct Queue {
     pub class: Class,
     /// Slots: attempts at a time in this worker.
     pub concurrency: usize,
+    /// Jobs that start per time, on all workers that have the same limit; one in the queue's `meta` wins.
+    pub rate_limit: Option<(u64, Duration)>,
     /// Job types by job name; `*` serves every other name.
     pub jobs: BTreeMap<String, JobType>,
 }
@@ -125,8 +182,8 @@ pub struct JobType {
     pub handler_place: String,
     /// Ceilings of one attempt.
     pub limits: Limits,
-    /// Retries where the producer set none.
-    pub retry: RetryPolicy,
+    /// What holds where the producer said nothing.
+    pub policy: JobPolicy,
     /// Hosts that the handler may call over HTTP.
     pub allow_http: Vec<String>,
     /// Where `allow` was written, for errors about its entries.

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct Limits {
     /// Bytes of all linear memories together.
     pub memory: u64,
+    /// When the attempt is told, and others, that its memory is nearly used up; at most `memory`.
+    pub soft_memory: u64,
     /// Hard limit of wall time, from instantiation on.
     pub timeout: Duration,
     /// When the handler is told that its time is nearly up; at most `timeout`.
@@ -36,6 +38,7 @@ impl Default for Limits {
         let timeout = Duration::from_secs(60);
         Self {
             memory: 64 << 20,
+            soft_memory: 48 << 20,
             timeout,
             soft_timeout: timeout * 8 / 10,
             fuel: None,
@@ -48,5 +51,34 @@ impl Default for Limits {
             enqueued_jobs: 1_000,
             service_calls: 10_000,
         }
+    }
+}
+
+impl Limits {
+    /// These limits with a shorter time: what a job asks for, the soft timeout in proportion. A longer one changes
+    /// nothing.
+    #[must_use]
+    pub fn within(&self, timeout: Duration) -> Self {
+        if timeout >= self.timeout {
+            return self.clone();
+        }
+        let share = timeout.as_secs_f64() / self.timeout.as_secs_f64();
+        Self { timeout, soft_timeout: self.soft_timeout.mul_f64(share).min(timeout), ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_shortens_its_time_and_never_lengthens_it() {
+        let limits = Limits::default();
+        let shorter = limits.within(Duration::from_secs(30));
+        assert_eq!(
+            (shorter.timeout, shorter.soft_timeout),
+            (Duration::from_secs(30), Duration::from_secs(24))
+        );
+        assert_eq!(limits.within(Duration::from_secs(600)), limits);
     }
 }

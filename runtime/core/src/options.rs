@@ -23,7 +23,7 @@ pub enum Keep {
 }
 
 /// Removals for age per finished job when the producer set no `limit`; BullMQ's default.
-const AGE_LIMIT: u64 = 1_000;
+pub(crate) const AGE_LIMIT: u64 = 1_000;
 
 /// The options that a worker needs; the rest of `opts` is the producer's and stays untouched in Redis.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +44,8 @@ pub struct JobOptions {
     pub stack_trace_limit: Option<usize>,
     /// Log lines kept in Redis; `None` keeps all.
     pub keep_logs: Option<u64>,
+    /// Hard limit of one attempt's wall time; never above that of the job type.
+    pub timeout_ms: Option<u64>,
     /// Names of fields that were present but unusable.
     pub odd: Vec<&'static str>,
 }
@@ -58,6 +60,7 @@ impl JobOptions {
         lifo: false,
         stack_trace_limit: None,
         keep_logs: None,
+        timeout_ms: None,
         odd: Vec::new(),
     };
 
@@ -89,6 +92,7 @@ impl JobOptions {
                 whole(v).map(|n| Some(usize::try_from(n).unwrap_or(usize::MAX)))
             }),
             keep_logs: reader.read("kl", |v| whole(v).map(Some)),
+            timeout_ms: reader.read("timeout", |v| whole(v).map(|ms| (ms > 0).then_some(ms))),
             odd: Vec::new(),
         };
         Self { odd: reader.odd, ..options }
@@ -179,7 +183,7 @@ mod tests {
     #[test]
     fn reads_what_node_writes() {
         let options = JobOptions::parse(
-            r#"{"attempts":3,"backoff":{"type":"exponential","delay":1000,"jitter":0.5},"removeOnComplete":{"age":3600,"count":10},"removeOnFail":5,"kl":20,"stackTraceLimit":2,"lifo":true}"#,
+            r#"{"attempts":3,"backoff":{"type":"exponential","delay":1000,"jitter":0.5},"removeOnComplete":{"age":3600,"count":10},"removeOnFail":5,"kl":20,"stackTraceLimit":2,"lifo":true,"timeout":1500}"#,
         );
         assert_eq!(options.attempts, Some(3));
         assert_eq!(options.backoff, Some(Backoff::Exponential { delay_ms: 1_000, jitter: 0.5 }));
@@ -187,6 +191,7 @@ mod tests {
         assert_eq!(options.remove_on_complete, Some(keep));
         assert_eq!(options.remove_on_fail, Some(Keep::Bounded { count: Some(5), age_s: None, limit: 1_000 }));
         assert_eq!((options.keep_logs, options.stack_trace_limit, options.lifo), (Some(20), Some(2), true));
+        assert_eq!(options.timeout_ms, Some(1_500));
         assert!(options.odd.is_empty());
     }
 

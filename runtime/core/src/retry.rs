@@ -4,22 +4,63 @@ use std::time::Duration;
 
 use crate::backoff::{Backoff, MAX_DELAY_MS};
 use crate::options::{JobOptions, Keep};
-use crate::outcome::{Failure, Interrupt, Outcome};
+use crate::outcome::{Failure, Interrupt, Outcome, Stop, StopReason};
 use crate::settlement::Action;
 use crate::units::cut;
 
 /// What a job type's configuration says where the producer said nothing.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RetryPolicy {
+pub struct JobPolicy {
     /// Attempts of a job whose producer set none; at least 1.
     pub attempts: u32,
     /// Backoff of a job whose producer set none.
     pub backoff: Option<Backoff>,
+    /// What holds for attempts that a timeout, the memory limit or a trap ended, beside the above.
+    pub timeout: CausePolicy,
+    /// The same for the memory limit.
+    pub memory: CausePolicy,
+    /// The same for traps; a job over its budget is poison.
+    pub trap: CausePolicy,
+    /// Starts after which a job fails without running, whoever added it; `None` is no bound.
+    pub max_starts: Option<u32>,
+    /// What becomes of a completed job whose producer said nothing.
+    pub remove_on_complete: Keep,
+    /// What becomes of a failed job whose producer said nothing.
+    pub remove_on_fail: Keep,
 }
 
-impl Default for RetryPolicy {
+/// How attempts that the host ended for one cause are tried again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CausePolicy {
+    /// The backoff is that many times longer.
+    pub factor: f64,
+    /// Attempts of one job that may end so; `None` is no bound but the job's attempts.
+    pub budget: Option<u32>,
+}
+
+impl Default for CausePolicy {
     fn default() -> Self {
-        Self { attempts: 1, backoff: None }
+        Self { factor: 1.0, budget: None }
+    }
+}
+
+/// Attempts of one job that may trap before it is poison.
+const MAX_TRAPS: u32 = 3;
+/// What the `failedReason` of a job starts with that trapped too often to be tried again.
+pub const POISON: &str = "poison: ";
+
+impl Default for JobPolicy {
+    fn default() -> Self {
+        Self {
+            attempts: 1,
+            backoff: None,
+            timeout: CausePolicy::default(),
+            memory: CausePolicy::default(),
+            trap: CausePolicy { budget: Some(MAX_TRAPS), ..CausePolicy::default() },
+            max_starts: None,
+            remove_on_complete: Keep::All,
+            remove_on_fail: Keep::All,
+        }
     }
 }
 
@@ -42,9 +83,18 @@ impl Facts<'_> {
         self.started_before.saturating_sub(self.attempts_made)
     }
 
+    /// Earlier attempts that ended for this reason, as far as the stored stack traces tell.
+    fn ended_for(&self, reason: StopReason) -> u32 {
+        let entries: Vec<String> =
+            self.stacktrace.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let word = format!("{}: ", reason.as_str());
+        let count = entries.iter().filter(|entry| entry.starts_with(&word)).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
     /// Attempts that this job may have.
     #[must_use]
-    pub fn max_attempts(&self, policy: &RetryPolicy) -> u32 {
+    pub fn max_attempts(&self, policy: &JobPolicy) -> u32 {
         self.options.attempts.unwrap_or(policy.attempts).max(1)
     }
 }
@@ -64,11 +114,11 @@ const MAX_FREE_STARTS: u32 = 100;
 
 /// Where the job goes; `None` writes nothing (the job is not ours any more). `random` in [0, 1).
 #[must_use]
-pub fn decide(outcome: &Outcome, facts: &Facts<'_>, policy: &RetryPolicy, random: f64) -> Option<Action> {
+pub fn decide(outcome: &Outcome, facts: &Facts<'_>, policy: &JobPolicy, random: f64) -> Option<Action> {
     Some(match outcome {
         Outcome::Returned(output) => Action::Complete {
             returnvalue: output.clone().unwrap_or_else(|| b"null".to_vec()),
-            keep: facts.options.remove_on_complete.unwrap_or(Keep::All),
+            keep: facts.options.remove_on_complete.unwrap_or(policy.remove_on_complete),
         },
         Outcome::Retryable(failure) => {
             failed(&reason(failure), failure.detail.as_deref(), true, facts, policy, random)
@@ -76,9 +126,7 @@ pub fn decide(outcome: &Outcome, facts: &Facts<'_>, policy: &RetryPolicy, random
         Outcome::Permanent(failure) => {
             failed(&reason(failure), failure.detail.as_deref(), false, facts, policy, random)
         }
-        Outcome::Stopped(stop) => {
-            failed(&stop.failed_reason(), stop.backtrace.as_deref(), true, facts, policy, random)
-        }
+        Outcome::Stopped(stop) => stopped(stop, facts, policy, random),
         Outcome::RateLimited { retry_after, .. } => {
             let backoff = || {
                 let backoff = facts.options.backoff.as_ref().or(policy.backoff.as_ref());
@@ -98,9 +146,35 @@ pub fn decide(outcome: &Outcome, facts: &Facts<'_>, policy: &RetryPolicy, random
     })
 }
 
+/// An attempt that the host ended: some causes have a budget and a backoff of their own.
+fn stopped(stop: &Stop, facts: &Facts<'_>, policy: &JobPolicy, random: f64) -> Action {
+    let cause = match stop.reason {
+        StopReason::Timeout => policy.timeout,
+        StopReason::Memory => policy.memory,
+        StopReason::Trap => policy.trap,
+        _ => CausePolicy::default(),
+    };
+    let reason = stop.failed_reason();
+    let ended = facts.ended_for(stop.reason).saturating_add(1);
+    let spent = cause.budget.is_some_and(|budget| ended >= budget);
+    let mut action = failed(&reason, stop.backtrace.as_deref(), !spent, facts, policy, random);
+    if let Action::Retry { delay_ms, .. } = &mut action {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+        let longer = (*delay_ms as f64 * cause.factor) as u64;
+        *delay_ms = longer.min(MAX_DELAY_MS);
+    }
+    if let (Action::Fail { reason, .. }, StopReason::Trap, true) =
+        (&mut action, stop.reason, spent && ended > 1)
+    {
+        *reason = cut(&format!("{POISON}{ended} attempts trapped, the last with {reason}"), MAX_REASON)
+            .into_owned();
+    }
+    action
+}
+
 /// The settlement of a job that fails without having run: a deferred failure, no handler.
 #[must_use]
-pub fn refuse(reason: &str, retry: bool, facts: &Facts<'_>, policy: &RetryPolicy, random: f64) -> Action {
+pub fn refuse(reason: &str, retry: bool, facts: &Facts<'_>, policy: &JobPolicy, random: f64) -> Action {
     failed(reason, None, retry, facts, policy, random)
 }
 
@@ -121,7 +195,7 @@ fn failed(
     detail: Option<&str>,
     may_retry: bool,
     facts: &Facts<'_>,
-    policy: &RetryPolicy,
+    policy: &JobPolicy,
     random: f64,
 ) -> Action {
     let reason = cut(reason, MAX_REASON).into_owned();
@@ -132,7 +206,7 @@ fn failed(
     let fail = |reason, stacktrace| Action::Fail {
         reason,
         stacktrace,
-        keep: facts.options.remove_on_fail.unwrap_or(Keep::All),
+        keep: facts.options.remove_on_fail.unwrap_or(policy.remove_on_fail),
         attempts,
     };
     if !may_retry || failed_attempt >= attempts {

@@ -55,6 +55,31 @@ pub fn parse_amount(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("`{text}` is not an amount; write it as `500000`, `3M` or `10G`"))
 }
 
+/// A rate such as `100/s`, `300/min` or `5/250ms`: a number, and the time that it is for. The error says what is
+/// accepted.
+pub fn parse_rate(text: &str) -> Result<(u64, Duration), String> {
+    let wrong = || format!("`{text}` is not a rate; write it as `100/s`, `300/min`, `5/10s` or `10000/h`");
+    let (count, unit) = text.split_once('/').ok_or_else(wrong)?;
+    let count: u64 = count.trim().parse().map_err(|_| wrong())?;
+    let unit = match unit.trim() {
+        "d" | "day" => "24h",
+        unit => unit,
+    };
+    let time =
+        if unit.starts_with(|c: char| c.is_ascii_digit()) { unit.to_owned() } else { format!("1{unit}") };
+    let time = parse_duration(&time).map_err(|_| wrong())?;
+    if count == 0 || time < Duration::from_millis(1) || time > Duration::from_hours(24 * 365) {
+        return Err(wrong());
+    }
+    Ok((count, time))
+}
+
+/// A rate as [`parse_rate`] reads it.
+#[must_use]
+pub fn show_rate(count: u64, time: Duration) -> String {
+    format!("{count}/{}", show_duration(time).replace(' ', ""))
+}
+
 /// A duration as people read it: `1h 30m`, `60s` as `1m`, `500ms`, `12.3µs`.
 #[must_use]
 pub fn show_duration(duration: Duration) -> String {
@@ -166,5 +191,24 @@ mod tests {
     fn suggests_only_what_is_near() {
         assert_eq!(closest("emial", ["email", "billing"]), Some("email"));
         assert_eq!(closest("zzz", ["email", "billing"]), None);
+    }
+
+    #[rstest::rstest]
+    #[case("100/s", Some((100, 1_000)))]
+    #[case("300/min", Some((300, 60_000)))]
+    #[case("10000/h", Some((10_000, 3_600_000)))]
+    #[case("5/250ms", Some((5, 250)))]
+    #[case("7 / day", Some((7, 86_400_000)))]
+    #[case("0/s", None)]
+    #[case("5", None)]
+    #[case("5/0s", None)]
+    #[case("x/s", None)]
+    #[case("5/fortnight", None)]
+    fn rates(#[case] text: &str, #[case] expected: Option<(u64, u64)>) {
+        let rate = parse_rate(text).ok();
+        assert_eq!(rate, expected.map(|(count, ms)| (count, Duration::from_millis(ms))));
+        if let Some((count, time)) = rate {
+            assert_eq!(parse_rate(&show_rate(count, time)), Ok((count, time)));
+        }
     }
 }

@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use gristmill_core::job::Job;
 use gristmill_core::options::JobOptions;
 use gristmill_core::outcome::{Interrupt, Outcome};
-use gristmill_core::retry::{Facts, RetryPolicy, decide, refuse};
+use gristmill_core::retry::{Facts, JobPolicy, decide, refuse};
 use gristmill_core::settlement::{Action, Settlement};
 use gristmill_queue::{Lock, Queue, Taken};
 use gristmill_sandbox::{Attempt, Interrupter};
@@ -68,13 +68,7 @@ impl Executor {
                 options: &JobOptions::parse(""),
                 stacktrace: None,
             };
-            Some(refuse(
-                "the host failed in this attempt (a bug)",
-                false,
-                &facts,
-                &RetryPolicy::default(),
-                0.0,
-            ))
+            Some(refuse("the host failed in this attempt (a bug)", false, &facts, &JobPolicy::default(), 0.0))
         });
         self.held.end(&id, &lock);
         Finished { id, token: lock, action, at_ms: self.context.clock.now_ms() }
@@ -97,8 +91,8 @@ impl Executor {
         if let Some((reason, retry)) = refusal(&taken, &data, job_type.as_deref()) {
             let of = self.context.metrics.job_type(&self.queue, &taken.name);
             JobRefused { of: &of, queue: &self.queue, id: &taken.id, reason: &reason }.emit();
-            let none = RetryPolicy::default();
-            let policy = job_type.as_ref().map_or(&none, |t| &t.retry);
+            let none = JobPolicy::default();
+            let policy = job_type.as_ref().map_or(&none, |t| &t.policy);
             return Some(refuse(&reason, retry, &facts, policy, (self.context.random)()));
         }
         let job_type = job_type?;
@@ -119,6 +113,11 @@ impl Executor {
         let due_ms = taken.timestamp_ms.saturating_add(facts.options.delay_ms);
         let scheduled_at_ms = if first_start { due_ms } else { now_ms };
         let waited = first_start.then(|| Duration::from_millis(now_ms.saturating_sub(due_ms)));
+        let limits = match facts.options.timeout_ms {
+            Some(ms) => Arc::new(job_type.limits.within(Duration::from_millis(ms))),
+            None => Arc::clone(&job_type.limits),
+        };
+        let of = self.context.metrics.job_type(&self.queue, &taken.name);
         let voice = Arc::new(Voice {
             id: taken.id.as_str().into(),
             name: taken.name.clone(),
@@ -133,6 +132,8 @@ impl Executor {
                 job_type: Arc::clone(&job_type.entry),
                 clock: self.context.clock.clone(),
             },
+            limits: Arc::clone(&limits),
+            of: Arc::clone(&of),
         });
         let attempt = Attempt {
             job: Job {
@@ -140,12 +141,12 @@ impl Executor {
                 name: taken.name.clone(),
                 queue: self.queue.to_string(),
                 attempt: taken.attempts_made.saturating_add(1),
-                max_attempts: facts.max_attempts(&job_type.retry),
+                max_attempts: facts.max_attempts(&job_type.policy),
                 data,
                 enqueued_at_ms: taken.timestamp_ms,
                 scheduled_at_ms,
             },
-            limits: Arc::clone(&job_type.limits),
+            limits,
             allow: Arc::clone(&job_type.allow),
             host: Arc::<Voice>::clone(&voice),
             interrupter,
@@ -166,13 +167,14 @@ impl Executor {
         if report.outcome != Outcome::Interrupted(Interrupt::LockLost) {
             voice.flush().await;
         }
-        let action = decide(&report.outcome, facts, &job_type.retry, (self.context.random)());
+        let action = decide(&report.outcome, facts, &job_type.policy, (self.context.random)());
         AttemptEnded {
-            of: &self.context.metrics.job_type(&self.queue, &taken.name),
+            of: &of,
             queue: &self.queue,
             id: &taken.id,
             outcome: report.outcome.label(),
             reason: reason_of(action.as_ref()),
+            code: code_of(&report.outcome),
             elapsed: report.elapsed,
             waited,
             fuel: report.fuel,
@@ -180,6 +182,13 @@ impl Executor {
         }
         .emit();
         action
+    }
+}
+
+fn code_of(outcome: &Outcome) -> Option<&str> {
+    match outcome {
+        Outcome::Retryable(failure) | Outcome::Permanent(failure) => failure.code.as_deref(),
+        _ => None,
     }
 }
 
@@ -198,6 +207,10 @@ fn refusal(taken: &Taken, data: &[u8], job_type: Option<&JobType>) -> Option<(St
     if job_type.is_none() {
         let reason = format!("handler: no handler serves the job name `{}` on this worker", taken.name);
         return Some((reason, true));
+    }
+    let max_starts = job_type.and_then(|t| t.policy.max_starts);
+    if max_starts.is_some_and(|max| taken.started_before >= max) {
+        return Some(("job started more than allowable limit".to_owned(), false));
     }
     let checked = serde_json::from_slice::<&serde_json::value::RawValue>(data);
     checked.err().map(|error| (format!("data: the job's data is not JSON: {error}"), false))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use gristmill_core::config::Config;
 use gristmill_core::limits::Limits;
-use gristmill_core::retry::RetryPolicy;
+use gristmill_core::retry::JobPolicy;
 use gristmill_core::units::closest;
 use gristmill_sandbox::{Allow, Module, ModuleError, Sandbox};
 use gristmill_telemetry::Metrics;
@@ -17,7 +17,7 @@ use gristmill_telemetry::event::HandlerSwapped;
 pub(crate) struct JobType {
     pub module: ArcSwap<Module>,
     pub limits: Arc<Limits>,
-    pub retry: RetryPolicy,
+    pub policy: JobPolicy,
     pub allow: Arc<Allow>,
     /// The name that the configuration gives it: a job's name, or `*`.
     pub entry: Arc<str>,
@@ -143,7 +143,7 @@ fn job_types(
                 problems.push(HandlerProblem { place: place.to_owned(), message });
             };
             let allow = Allow::http(job.allow_http.iter().map(String::as_str))
-                .map_err(|error| problem(&job.allow_place, error.to_string()))
+                .map_err(|errors| errors.iter().for_each(|e| problem(&job.allow_place, e.to_string())))
                 .unwrap_or_default();
             let key = (job.handler.clone(), job.limits.fuel.is_some());
             let module =
@@ -166,7 +166,7 @@ fn job_types(
                 Arc::new(JobType {
                     module: ArcSwap::from_pointee(module.clone()),
                     limits: Arc::new(job.limits.clone()),
-                    retry: job.retry.clone(),
+                    policy: job.policy.clone(),
                     allow: Arc::new(Allow { enqueue: job.allow_enqueue.clone(), ..allow }),
                     entry: name.as_str().into(),
                     path: job.handler.clone(),

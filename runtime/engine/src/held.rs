@@ -100,6 +100,13 @@ impl Held {
         self.jobs().get(id).is_some_and(|e| *e.token == *token && e.lost)
     }
 
+    /// Cancels a running attempt; false when there is none.
+    pub(crate) fn cancel(&self, id: &str) -> bool {
+        let jobs = self.jobs();
+        let running = jobs.get(id).filter(|entry| !entry.ended);
+        running.inspect(|entry| entry.interrupter.interrupt(Interrupt::Cancelled)).is_some()
+    }
+
     /// Interrupts every running attempt.
     pub(crate) fn interrupt_all(&self, reason: Interrupt) {
         for entry in self.jobs().values() {
@@ -156,5 +163,17 @@ mod tests {
         assert!(!held.lose("1", "a"));
         held.end("1", "a");
         assert!(held.is_lost("1", "a"));
+    }
+
+    #[test]
+    fn only_a_running_attempt_is_cancelled() {
+        let held = Held::default();
+        let interrupter = Interrupter::default();
+        held.take("1", "n", &"a".into(), &interrupter, 0);
+        assert!(!held.cancel("2"));
+        assert!(held.cancel("1"));
+        assert_eq!(interrupter.reason(), Some(Interrupt::Cancelled));
+        held.end("1", "a");
+        assert!(!held.cancel("1"));
     }
 }

@@ -1,4 +1,5 @@
-//! Waits on the markers of all queues with one blocking connection and wakes their pumps.
+//! Waits on the markers of all queues (on a Cluster, of those of one slot) with one blocking connection and wakes their
+//! pumps.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -38,9 +39,11 @@ struct Ears {
 }
 
 impl Listener {
+    /// On a Cluster all queues have the hash tag `tag`: one wait is for one slot.
     pub(crate) fn new(
         connection: Connection,
         worker_id: &str,
+        tag: Option<&str>,
         queues: impl IntoIterator<Item = (Keys, mpsc::UnboundedSender<Marker>)>,
     ) -> Self {
         let ears = |(keys, wake): (Keys, _)| {
@@ -48,7 +51,10 @@ impl Listener {
             (name, Ears { keys, wake, room: AtomicBool::new(true), listening: AtomicBool::new(true) })
         };
         let queues = queues.into_iter().map(ears).collect();
-        let knock = format!("gristmill:knock:{worker_id}");
+        let knock = match tag {
+            Some(tag) => format!("gristmill:knock:{{{tag}}}:{worker_id}"),
+            None => format!("gristmill:knock:{worker_id}"),
+        };
         Self { shared: Arc::new(Shared { connection, queues, knock, changed: Notify::new() }) }
     }
 

@@ -47,6 +47,8 @@ pub(crate) struct Pump {
     pub worker_name: Option<String>,
     /// Of BullMQ's per-minute counts.
     pub metrics_minutes: u32,
+    /// Jobs that start per ms, where the queue's `meta` has no limit.
+    pub rate_limit: Option<(u64, u64)>,
     pub listener: Listener,
     pub phase: watch::Receiver<Phase>,
     /// Running numbers of all pumps of this worker.
@@ -156,7 +158,8 @@ impl Pump {
         let (queue, lock, worker) = (self.queue.clone(), self.lock, self.worker_name.clone());
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
         let token: Arc<str> = format!("{}:{number}", self.worker_id).into();
-        let (clock, metrics_minutes) = (self.executor.context.clock.clone(), self.metrics_minutes);
+        let clock = self.executor.context.clock.clone();
+        let (metrics_minutes, rate_limit) = (self.metrics_minutes, self.rate_limit);
         Box::pin(async move {
             let request = TurnRequest {
                 settlements: &settlements,
@@ -165,7 +168,7 @@ impl Pump {
                 lock,
                 worker: worker.as_deref(),
                 metrics_minutes,
-                rate_limit: None,
+                rate_limit,
                 now_ms: clock.now_ms(),
             };
             let result = queue.turn(&request).await;

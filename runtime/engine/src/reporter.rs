@@ -5,14 +5,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gristmill_core::clock::Clock;
+use gristmill_core::limits::Limits;
 use gristmill_core::metric::MetricRecord;
 use gristmill_core::service::{
     Added, ChildFailures, ChildResults, EnqueueError, StateAnswer, StateError, StateStep, Submission,
 };
+use gristmill_core::units::{show_duration, show_size};
 use gristmill_queue::{ErrorKind, Queue, Report};
-use gristmill_sandbox::{Answer, Host, Level};
-use gristmill_telemetry::Metrics;
-use gristmill_telemetry::event::QueueEvent;
+use gristmill_sandbox::{Answer, Host, Level, Warning};
+use gristmill_telemetry::event::{QueueEvent, SoftLimit};
+use gristmill_telemetry::{Metrics, TypeMetrics};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::service::Service;
@@ -47,6 +49,10 @@ pub(crate) struct Voice {
     pub metrics: Metrics,
     pub spoke: AtomicBool,
     pub service: Service,
+    /// The attempt's ceilings, for saying which it has passed.
+    pub limits: Arc<Limits>,
+    /// Its job type's series.
+    pub of: Arc<TypeMetrics>,
 }
 
 impl Voice {
@@ -86,6 +92,19 @@ impl Host for Voice {
         if let Err(why) = self.metrics.handlers().record(&self.queue, &self.name, record) {
             QueueEvent::MetricRefused { why }.emit(&self.queue, &self.metrics);
         }
+    }
+
+    fn warn(&self, warning: Warning) {
+        let (word, what) = match warning {
+            Warning::Time => {
+                ("time", format!("its soft timeout of {}", show_duration(self.limits.soft_timeout)))
+            }
+            Warning::Memory => {
+                ("memory", format!("its soft memory limit of {}", show_size(self.limits.soft_memory)))
+            }
+        };
+        self.note(format!("[warn] the attempt has passed {what}"));
+        SoftLimit { of: &self.of, queue: &self.queue, id: &self.id, limit: word }.emit();
     }
 
     fn enqueue(&self, jobs: Vec<Submission>) -> Answer<'_, Result<Vec<Added>, EnqueueError>> {

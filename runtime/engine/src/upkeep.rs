@@ -1,9 +1,9 @@
-//! What keeps a worker's jobs its own: lock renewal, and finding jobs of workers that are gone.
+//! What goes on beside the pumps: lock renewal, finding jobs of workers that are gone, cancellations.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use gristmill_queue::Queue;
+use gristmill_queue::{Cancellations, Connection, Queue};
 use gristmill_telemetry::event::QueueEvent;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
@@ -60,6 +60,35 @@ pub(crate) async fn find_stalled(
                     QueueEvent::RedisFailed { error: &error, first: false }
                         .emit(queue.name(), &context.metrics);
                 }
+            }
+        }
+    }
+}
+
+/// How long a lost subscription is left alone. Whoever cancels asks again meanwhile.
+const RESUBSCRIBE: Duration = Duration::from_millis(500);
+
+/// Stops running jobs that somebody cancels. `queues` holds each queue's key and name with its jobs.
+pub(crate) async fn obey_cancellations(
+    context: Context,
+    connection: Connection,
+    queues: Vec<((String, String), Arc<Held>)>,
+) {
+    let mut cancellations = Cancellations::new(connection);
+    loop {
+        match cancellations.next().await {
+            Ok(cancelled) => {
+                for ((_, name), held) in queues.iter().filter(|((key, _), _)| *key == cancelled.queue) {
+                    if held.cancel(&cancelled.id) {
+                        QueueEvent::Cancelled { id: &cancelled.id }.emit(name, &context.metrics);
+                    }
+                }
+            }
+            Err(error) => {
+                for ((_, name), _) in queues.iter().take(1) {
+                    QueueEvent::RedisFailed { error: &error, first: false }.emit(name, &context.metrics);
+                }
+                tokio::time::sleep(RESUBSCRIBE).await;
             }
         }
     }

@@ -1,5 +1,6 @@
 //! A worker: its queues' pumps and everything beside them, from start to drained.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use gristmill_core::clock::Clock;
 use gristmill_core::config::Config;
 use gristmill_core::outcome::Interrupt;
-use gristmill_queue::{Connection, Queue, announce};
+use gristmill_queue::{Connection, Keys, Marker, Queue, announce};
 use gristmill_sandbox::Sandbox;
 use gristmill_telemetry::Metrics;
 use tokio::sync::{mpsc, watch};
@@ -134,17 +135,28 @@ impl Worker {
         let held: Vec<Arc<Held>> = self.control.held.iter().map(|(_, held)| Arc::clone(held)).collect();
         let (wakes, woken): (Vec<_>, Vec<_>) = queues.iter().map(|_| mpsc::unbounded_channel()).unzip();
         let keys = queues.iter().map(|q| q.keys().clone());
-        let listener = Listener::new(self.connection.clone(), &self.id, keys.clone().zip(wakes));
+        let listeners = self.listeners(keys.clone().zip(wakes));
 
         let mut beside = JoinSet::new();
         beside.spawn(announce(self.connection.clone(), keys.collect(), settings.name.clone()));
         let (context, every) = (self.context.clone(), settings.stalled_interval);
         beside.spawn(upkeep::find_stalled(context, queues.clone(), every, settings.max_stalled_count));
+        beside.spawn(upkeep::obey_cancellations(
+            self.context.clone(),
+            self.connection.clone(),
+            queues
+                .iter()
+                .map(|queue| (queue.keys().queue_key(), queue.name().to_owned()))
+                .zip(held.iter().cloned())
+                .collect(),
+        ));
         let pairs = queues.iter().cloned().zip(held.iter().cloned()).collect();
         let mut renewal = JoinSet::new();
         renewal.spawn(upkeep::renew(self.context.clone(), pairs, settings.lock_duration));
         let mut listening = JoinSet::new();
-        listening.spawn(listener.clone().run());
+        for listener in listeners.values() {
+            listening.spawn(listener.clone().run());
+        }
 
         let mut pumps = JoinSet::new();
         let mut reporters = JoinSet::new();
@@ -161,15 +173,18 @@ impl Worker {
                 held: Arc::clone(held),
                 reports,
             });
+            let section = &self.config.queues[queue.name()];
+            let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
             let pump = Pump {
                 queue: queue.clone(),
                 executor,
-                slots: self.config.queues[queue.name()].concurrency,
+                slots: section.concurrency,
+                rate_limit: section.rate_limit.map(|(jobs, time)| (jobs, millis(time))),
                 lock: settings.lock_duration,
                 worker_id: Arc::clone(&self.id),
                 worker_name: settings.name.clone(),
                 metrics_minutes: settings.metrics_minutes,
-                listener: listener.clone(),
+                listener: listeners[&self.group(queue.keys())].clone(),
                 phase: self.control.phase.subscribe(),
                 calls: Arc::clone(&calls),
             };
@@ -190,10 +205,30 @@ impl Worker {
         Drained { timed_out, cut_short: false }
     }
 
+    /// Queues that one wait can be for: all of them, or on a Cluster those of one hash tag.
+    fn group(&self, keys: &Keys) -> Option<String> {
+        keys.hash_tag().filter(|_| self.connection.is_cluster()).map(str::to_owned)
+    }
+
+    fn listeners(
+        &self,
+        queues: impl Iterator<Item = (Keys, mpsc::UnboundedSender<Marker>)>,
+    ) -> BTreeMap<Option<String>, Listener> {
+        let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (keys, wake) in queues {
+            groups.entry(self.group(&keys)).or_default().push((keys, wake));
+        }
+        let listener = |(tag, queues): (Option<String>, Vec<_>)| {
+            let listener = Listener::new(self.connection.clone(), &self.id, tag.as_deref(), queues);
+            (tag, listener)
+        };
+        groups.into_iter().map(listener).collect()
+    }
+
     /// A marker that our last wait took wakes another worker instead.
     async fn wake_others(&self, queues: &[Queue]) {
         for queue in queues {
-            let marker = gristmill_queue::Marker::Now;
+            let marker = Marker::Now;
             // A server that is away has no marker of ours.
             let _ = gristmill_queue::Waiter::put_back(&self.connection, queue.keys(), marker).await;
         }

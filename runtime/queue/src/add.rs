@@ -182,6 +182,9 @@ impl Queue {
     /// breaks a rule. Repeating it adds those without a custom or deduplication id again.
     pub async fn add(&self, jobs: &[NewJob], now_ms: u64) -> Result<Vec<Result<Added, Refusal>>, QueueError> {
         jobs.iter().try_for_each(NewJob::check)?;
+        for job in jobs.iter().filter(|job| job.parent.is_some()) {
+            check_slot(&self.connection, self.keys.prefix(), [(self.name(), job)])?;
+        }
         let mut ids = Vec::with_capacity(jobs.len());
         for batch in jobs.chunks(BATCH) {
             let mut call = ADD.call(&self.keys, now_ms);
@@ -199,6 +202,37 @@ impl Queue {
     pub fn parent_ref(&self, id: &str) -> ParentRef {
         ParentRef { queue_key: self.keys.queue_key(), id: id.to_owned() }
     }
+}
+
+/// On a Cluster jobs that one call adds, and parents with their children, must be in one slot: keys of another one are
+/// out of the script's reach.
+fn check_slot<'a>(
+    connection: &Connection,
+    prefix: &str,
+    jobs: impl IntoIterator<Item = (&'a str, &'a NewJob)>,
+) -> Result<(), QueueError> {
+    if !connection.is_cluster() {
+        return Ok(());
+    }
+    let mut first: Option<Keys> = None;
+    for (queue, job) in jobs {
+        let parent = job.parent.as_ref().and_then(|parent| parent.queue_key.rsplit_once(':'));
+        let parent = parent.map(|(prefix, queue)| Keys::new(prefix, queue));
+        for keys in std::iter::once(Keys::new(prefix, queue)).chain(parent) {
+            connection.check_keys(&keys)?;
+            let first = first.get_or_insert_with(|| keys.clone());
+            if first.hash_tag() != keys.hash_tag() {
+                return Err(QueueError::Job(format!(
+                    "job `{}`: on a Cluster jobs that are added together, and parents with their children, must be in \
+                     queues with the same hash tag; `{}` and `{}` are not",
+                    job.name,
+                    first.queue(),
+                    keys.queue()
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn answers(
@@ -224,6 +258,7 @@ pub async fn add_all(
     if jobs.len() > MAX_FLOW {
         return Err(QueueError::Job(format!("at most {MAX_FLOW} jobs are added together")));
     }
+    check_slot(connection, prefix, jobs.iter().map(|(queue, job)| (queue.as_str(), job)))?;
     let keys = Keys::new(prefix, first);
     let mut call = ADD.call(&keys, now_ms);
     call.arg("all");
@@ -250,6 +285,7 @@ pub async fn add_flow(
 ) -> Result<AddedFlow, QueueError> {
     let mut nodes = Vec::new();
     let added = lay_out(flow, flow.job.parent.clone(), prefix, &mut new_id, &mut nodes)?;
+    check_slot(connection, prefix, nodes.iter().map(|node| (node.keys.queue(), &node.job)))?;
     let keys = Keys::new(prefix, &flow.queue);
     let mut call = ADD.call(&keys, now_ms);
     call.arg("flow");

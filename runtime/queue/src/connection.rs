@@ -1,11 +1,19 @@
 //! One shared connection that reconnects by itself, and the dedicated ones that block.
 
+mod link;
+mod server;
+
 use std::time::Duration;
 
-use redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection};
-use redis::{AsyncConnectionConfig, Client, Cmd, IntoConnectionInfo, Value};
+use redis::aio::{MultiplexedConnection, PubSub};
+use redis::{Cmd, Value};
+
+pub(crate) use link::Dedicated;
+use link::Link;
+pub use server::Server;
 
 use crate::error::QueueError;
+use crate::keys::Keys;
 
 /// No script of ours runs longer; a slower server counts as away.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -13,14 +21,13 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest pause between two attempts to reconnect.
 const MAX_RECONNECT_DELAY: Duration = Duration::from_millis(500);
 
-/// A connection to one Redis server, shared by all that do not block. Cheap to clone.
+/// A connection to Redis, shared by all that do not block. Cheap to clone.
 ///
-/// It reconnects by itself with backoff; a call that was under way when the connection broke fails, and only its
-/// caller knows whether to repeat it.
+/// It reconnects by itself with backoff and follows a failover; a call that was under way when the connection broke
+/// fails, and only its caller knows whether to repeat it. A Cluster's client may send a call again by itself.
 #[derive(Clone)]
 pub struct Connection {
-    client: Client,
-    manager: ConnectionManager,
+    link: Link,
     address: std::sync::Arc<str>,
 }
 
@@ -31,27 +38,37 @@ pub struct ServerFacts {
     pub version: String,
     /// `noeviction` is what a queue needs: any other lets Redis drop jobs.
     pub eviction: Option<String>,
+    /// `standalone`, `cluster` or `sentinel`.
+    pub mode: String,
 }
 
 impl Connection {
-    /// Connects, and checks that the server is recent enough.
+    /// [`Connection::open_at`] one server, or a Cluster that it is part of.
     pub async fn open(url: &str) -> Result<(Self, ServerFacts), QueueError> {
-        let address = address_of(url);
-        let wrap = |source| QueueError::Redis { address: address.clone(), source };
-        let info = url.into_connection_info().map_err(wrap)?;
-        let client = Client::open(info).map_err(wrap)?;
-        let config = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(RESPONSE_TIMEOUT))
-            .set_connection_timeout(Some(CONNECTION_TIMEOUT))
-            .set_number_of_retries(2)
-            .set_max_delay(MAX_RECONNECT_DELAY);
-        let manager = ConnectionManager::new_with_config(client.clone(), config).await.map_err(wrap)?;
-        let connection = Self { client, manager, address: address.as_str().into() };
+        Self::open_at(&Server::at(url)).await
+    }
+
+    /// Connects, and checks that the server is recent enough. A server that is part of a Cluster is served as one.
+    pub async fn open_at(server: &Server) -> Result<(Self, ServerFacts), QueueError> {
+        let address: std::sync::Arc<str> = server.to_string().into();
+        let wrap = |source| QueueError::Redis { address: address.to_string(), source };
+        let link = match &server.master {
+            Some(master) => Link::sentinel(server, master).await.map_err(wrap)?,
+            None => first_that_answers(server).await.map_err(wrap)?,
+        };
+        let connection = Self { link, address: std::sync::Arc::clone(&address) };
         let facts = connection.facts().await?;
-        if !recent_enough(&facts.version) {
-            return Err(QueueError::TooOld { address, version: facts.version });
+        if facts.mode == "sentinel" {
+            return Err(QueueError::IsSentinel { address: address.to_string() });
         }
-        Ok((connection, facts))
+        if !recent_enough(&facts.version) {
+            return Err(QueueError::TooOld { address: address.to_string(), version: facts.version });
+        }
+        if facts.mode != "cluster" {
+            return Ok((connection, facts));
+        }
+        let link = Link::cluster(server).await.map_err(wrap)?;
+        Ok((Self { link, address: std::sync::Arc::clone(&address) }, facts))
     }
 
     /// The server's address without its password.
@@ -60,31 +77,51 @@ impl Connection {
         &self.address
     }
 
+    /// True for a Cluster: then all keys of a queue must share a hash tag.
+    #[must_use]
+    pub fn is_cluster(&self) -> bool {
+        matches!(self.link, Link::Cluster { .. })
+    }
+
+    /// On a Cluster the keys of a queue must share a slot.
+    pub fn check_keys(&self, keys: &Keys) -> Result<(), QueueError> {
+        if !self.is_cluster() || keys.hash_tag().is_some() {
+            return Ok(());
+        }
+        Err(QueueError::NoHashTag { queue: keys.queue().to_owned(), prefix: keys.prefix().to_owned() })
+    }
+
     /// Sends one command.
     pub(crate) async fn call(&self, command: &Cmd) -> Result<Value, QueueError> {
-        let answer = self.manager.clone().send_packed_command(command).await;
-        answer.and_then(refused).map_err(|source| self.error(source))
+        self.link.call(command).await.map_err(|source| self.error(source))
     }
 
     /// Sends commands together; answers in their order.
     pub(crate) async fn call_all(&self, commands: &redis::Pipeline) -> Result<Vec<Value>, QueueError> {
-        let count = commands.len();
-        self.manager
-            .clone()
-            .send_packed_commands(commands, 0, count)
-            .await
-            .map_err(|source| self.error(source))
+        self.link.call_all(commands).await.map_err(|source| self.error(source))
     }
 
     /// A connection of its own, for calls that block longer than any response timeout.
-    pub(crate) async fn dedicated(&self) -> Result<MultiplexedConnection, QueueError> {
-        let config = AsyncConnectionConfig::new()
-            .set_response_timeout(None)
-            .set_connection_timeout(Some(CONNECTION_TIMEOUT));
-        self.client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-            .map_err(|source| self.error(source))
+    pub(crate) async fn dedicated(&self) -> Result<Dedicated, QueueError> {
+        self.link.dedicated().await.map_err(|source| self.error(source))
+    }
+
+    /// An idle connection that can carry a name.
+    pub(crate) async fn presence(&self) -> Result<MultiplexedConnection, QueueError> {
+        self.link.presence().await.map_err(|source| self.error(source))
+    }
+
+    /// A connection of its own that receives messages.
+    pub(crate) async fn pub_sub(&self) -> Result<PubSub, QueueError> {
+        self.link.pub_sub().await.map_err(|source| self.error(source))
+    }
+
+    /// Sends commands to each server that holds data; see [`Link::walk`].
+    pub(crate) async fn walk(
+        &self,
+        next: impl FnMut(Option<Value>) -> Option<Cmd>,
+    ) -> Result<(), QueueError> {
+        self.link.walk(next).await.map_err(|source| self.error(source))
     }
 
     pub(crate) fn error(&self, source: redis::RedisError) -> QueueError {
@@ -109,8 +146,21 @@ impl Connection {
                 .map(|v| v.trim().to_owned())
         };
         let version = field("redis_version").unwrap_or_else(|| "unknown".to_owned());
-        Ok(ServerFacts { version, eviction: field("maxmemory_policy") })
+        let mode = field("redis_mode").unwrap_or_else(|| "standalone".to_owned());
+        Ok(ServerFacts { version, eviction: field("maxmemory_policy"), mode })
     }
+}
+
+/// A link to the server of the url, or when that is away to the first further node that is not.
+async fn first_that_answers(server: &Server) -> redis::RedisResult<Link> {
+    let mut last = None;
+    for info in server.infos()? {
+        match Link::one(info).await {
+            Ok(link) => return Ok(link),
+            Err(error) => last = last.or(Some(error)),
+        }
+    }
+    Err(last.unwrap_or_else(|| (redis::ErrorKind::InvalidClientConfig, "no server is named").into()))
 }
 
 /// An error that the server answers is a value until it is looked at.
@@ -127,12 +177,6 @@ fn recent_enough(version: &str) -> bool {
     (major, minor) >= (6, 2)
 }
 
-/// `redis://:secret@host:1/0` as `host:1/0`.
-fn address_of(url: &str) -> String {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.rsplit_once('@').map_or(rest, |(_, host)| host).to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,11 +189,5 @@ mod tests {
     #[case("unknown", false)]
     fn versions(#[case] version: &str, #[case] fits: bool) {
         assert_eq!(recent_enough(version), fits);
-    }
-
-    #[test]
-    fn addresses_hide_passwords() {
-        assert_eq!(address_of("redis://user:p@ss@host:1/0"), "host:1/0");
-        assert_eq!(address_of("redis://host:1"), "host:1");
     }
 }

@@ -30,6 +30,25 @@ pub enum QueueError {
         /// What it says of itself.
         version: String,
     },
+    /// A Sentinel where a server was expected.
+    #[error(
+        "Redis at {address} is a Sentinel; name the master that it watches: `[redis] master = \"mymaster\"`"
+    )]
+    IsSentinel {
+        /// The Sentinel, without its password.
+        address: String,
+    },
+    /// The keys of a queue are in several slots of a Cluster.
+    #[error(
+        "Redis is a Cluster, where all keys of a queue must share a hash tag, and those of `{queue}` have none; set \
+         `[redis] prefix = \"{{{prefix}}}\"`, or name the queue `{{{queue}}}`, for producers as well"
+    )]
+    NoHashTag {
+        /// The queue.
+        queue: String,
+        /// The key prefix in use.
+        prefix: String,
+    },
     /// An answer that none of our scripts gives.
     #[error("Redis at {address} gave an answer that does not fit: {what}")]
     Answer {
@@ -61,8 +80,8 @@ impl QueueError {
                 }
                 _ => ErrorKind::Unavailable,
             },
-            Self::TooOld { .. } => ErrorKind::Refused,
-            Self::Answer { .. } | Self::Job(_) => ErrorKind::Invalid,
+            Self::TooOld { .. } | Self::IsSentinel { .. } => ErrorKind::Refused,
+            Self::Answer { .. } | Self::NoHashTag { .. } | Self::Job(_) => ErrorKind::Invalid,
         }
     }
 }

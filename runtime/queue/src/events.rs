@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use redis::Value;
-use redis::aio::MultiplexedConnection;
 
 use crate::Queue;
-use crate::connection::refused;
+use crate::connection::Dedicated;
 use crate::error::QueueError;
 use crate::turn::{millis, text};
 
@@ -28,7 +27,7 @@ pub struct QueueEvent {
 /// A place in the stream, with a connection of its own.
 pub struct EventReader {
     queue: Queue,
-    blocking: MultiplexedConnection,
+    blocking: Dedicated,
     last: String,
 }
 
@@ -55,7 +54,7 @@ impl EventReader {
         command.arg("COUNT").arg(BATCH).arg("BLOCK").arg(millis(at_most).max(1));
         command.arg("STREAMS").arg(self.queue.keys.key("events")).arg(&self.last);
         let connection = &self.queue.connection;
-        let answer = self.blocking.send_packed_command(&command).await.and_then(refused);
+        let answer = self.blocking.call(&command).await;
         let answer = answer.map_err(|source| connection.error(source))?;
         let Value::Array(streams) = answer else { return Ok(Vec::new()) };
         let mut events = Vec::new();

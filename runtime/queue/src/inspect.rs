@@ -112,27 +112,29 @@ pub(crate) fn pairs(value: Value) -> BTreeMap<String, String> {
 /// The queues that exist under a prefix, by their `meta` keys. Walks the whole keyspace in small steps.
 pub async fn queue_names(connection: &Connection, prefix: &str) -> Result<Vec<String>, QueueError> {
     let mut names = std::collections::BTreeSet::new();
-    let mut cursor = "0".to_owned();
     let pattern = format!("{}:*:meta", escape_pattern(prefix));
-    loop {
+    let name = |key: String| {
+        let rest = key.strip_prefix(prefix)?.strip_prefix(':')?.strip_suffix(":meta")?;
+        (!rest.contains(':')).then(|| rest.to_owned())
+    };
+    let step = |answer: Option<Value>| {
+        let mut cursor = "0".to_owned();
+        if let Some(Value::Array(answer)) = answer {
+            let mut answer = answer.into_iter();
+            cursor = answer.next().map(text).unwrap_or_default();
+            if let Some(Value::Array(keys)) = answer.next() {
+                names.extend(keys.into_iter().map(text).filter_map(name));
+            }
+            if cursor == "0" || cursor.is_empty() {
+                return None;
+            }
+        }
         let mut command = redis::cmd("SCAN");
         command.arg(&cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(1_000);
-        let Value::Array(answer) = connection.call(&command).await? else {
-            return Err(connection.unfit("scan"));
-        };
-        let mut answer = answer.into_iter();
-        cursor = answer.next().map(text).unwrap_or_default();
-        if let Some(Value::Array(keys)) = answer.next() {
-            let name = |key: String| {
-                let rest = key.strip_prefix(prefix)?.strip_prefix(':')?.strip_suffix(":meta")?;
-                (!rest.contains(':')).then(|| rest.to_owned())
-            };
-            names.extend(keys.into_iter().map(text).filter_map(name));
-        }
-        if cursor == "0" || cursor.is_empty() {
-            return Ok(names.into_iter().collect());
-        }
-    }
+        Some(command)
+    };
+    connection.walk(step).await?;
+    Ok(names.into_iter().collect())
 }
 
 fn escape_pattern(text: &str) -> String {

@@ -56,6 +56,14 @@ impl Keys {
         &self.base
     }
 
+    /// What a Cluster hashes in place of the whole key, so that all keys of the queue are in one slot: the first text in
+    /// braces. `None`: the queue cannot be on a Cluster.
+    #[must_use]
+    pub fn hash_tag(&self) -> Option<&str> {
+        let (_, rest) = self.base.split_once('{')?;
+        rest.split_once('}').map(|(tag, _)| tag).filter(|tag| !tag.is_empty())
+    }
+
     /// `PREFIX:QUEUE`, BullMQ's qualified name of the queue.
     #[must_use]
     pub fn queue_key(&self) -> String {
@@ -66,5 +74,21 @@ impl Keys {
     #[must_use]
     pub fn key(&self, suffix: &str) -> String {
         format!("{}{suffix}", self.base)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case("{bull}", "q", Some("bull"))]
+    #[case("bull", "{orders}", Some("orders"))]
+    #[case("bull", "{a}{b}", Some("a"))]
+    #[case("bull", "q", None)]
+    #[case("bull", "{}q", None)]
+    #[case("bull", "}q{", None)]
+    fn hash_tags(#[case] prefix: &str, #[case] queue: &str, #[case] tag: Option<&str>) {
+        assert_eq!(Keys::new(prefix, queue).hash_tag(), tag);
     }
 }

@@ -4,10 +4,13 @@
 //! settles finished jobs and takes new ones. Every call says what happens when it runs twice or its answer is lost.
 
 mod add;
+mod audit;
 mod browse;
+mod cancel;
 mod connection;
 mod error;
 mod events;
+mod flow;
 mod inspect;
 mod kept;
 mod keys;
@@ -26,14 +29,16 @@ pub use add::{
     AddedFlow, Flow, MAX_FLOW, NewJob, ParentRef, Refusal, add_all, add_flow, check_custom_id,
     check_queue_name,
 };
+pub use audit::AuditRow;
 pub use browse::{Children, MinuteCounts};
-pub use connection::{Connection, ServerFacts};
+pub use cancel::{Cancellation, Cancellations};
+pub use connection::{Connection, Server, ServerFacts};
 pub use error::{ErrorKind, QueueError};
 pub use events::{EventReader, QueueEvent};
 pub use inspect::{JobView, STATES, queue_names};
 pub use keys::Keys;
 pub use locks::{Lock, Stalled};
-pub use operate::{CLEANED, Finished, Spared, Unmoved};
+pub use operate::{CLEANED, Finished, QueueLimits, Spared, Unmoved};
 pub use presence::{announce, client_name};
 pub use private::{PrivateRedis, PrivateRedisError};
 pub use report::Report;

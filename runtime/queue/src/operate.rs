@@ -7,10 +7,13 @@ use redis::Value;
 use crate::Queue;
 use crate::error::QueueError;
 use crate::script::{CLEAN, DRAIN, MOVE, MOVE_MANY, OBLITERATE, PAUSE, REMOVE};
-use crate::turn::{integer, text};
+use crate::turn::{integer, number, text};
 
 /// Jobs that one call moves or removes: it keeps other clients of Redis waiting for some ms.
 const PAGE: u64 = 1_000;
+
+/// The counter of a queue that is held: more than any limit. BullMQ's value.
+const HELD: u64 = 9_007_199_254_740_991;
 
 /// Why a job stays as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +70,64 @@ pub enum Spared {
     Running,
 }
 
+/// What holds for a queue on all workers, BullMQ's included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct QueueLimits {
+    /// Jobs that run at the same time on all workers together.
+    pub concurrency: Option<u64>,
+    /// Jobs that start per `duration_ms`.
+    pub max: Option<u64>,
+    /// Ms of `max`.
+    pub duration_ms: Option<u64>,
+}
+
 impl Queue {
+    /// The limits in the queue's `meta`.
+    pub async fn limits(&self) -> Result<QueueLimits, QueueError> {
+        let mut command = redis::cmd("HMGET");
+        command.arg(self.keys.key("meta")).arg("concurrency").arg("max").arg("duration");
+        let Value::Array(fields) = self.connection.call(&command).await? else {
+            return Err(self.connection.unfit("limits"));
+        };
+        let mut fields = fields.iter().map(|field| Some(number(field)).filter(|n| *n > 0));
+        let mut next = || fields.next().flatten();
+        Ok(QueueLimits { concurrency: next(), max: next(), duration_ms: next() })
+    }
+
+    /// Sets or, with `None`, lifts the queue's concurrency for all workers. Safe to repeat.
+    pub async fn set_concurrency(&self, concurrency: Option<u64>) -> Result<(), QueueError> {
+        self.set_meta(&[("concurrency", concurrency)]).await
+    }
+
+    /// Sets or lifts the queue's rate limit for all workers: jobs, and ms. Safe to repeat.
+    pub async fn set_rate_limit(&self, limit: Option<(u64, u64)>) -> Result<(), QueueError> {
+        self.set_meta(&[("max", limit.map(|(max, _)| max)), ("duration", limit.map(|(_, ms)| ms))]).await
+    }
+
+    async fn set_meta(&self, fields: &[(&str, Option<u64>)]) -> Result<(), QueueError> {
+        let mut pipe = redis::pipe();
+        for (field, value) in fields {
+            match value {
+                Some(value) => pipe.cmd("HSET").arg(self.keys.key("meta")).arg(field).arg(value),
+                None => pipe.cmd("HDEL").arg(self.keys.key("meta")).arg(field),
+            };
+        }
+        // Workers that wait for room look again.
+        pipe.cmd("ZADD").arg(self.keys.key("marker")).arg(0).arg("0");
+        self.connection.call_all(&pipe).await.map(drop)
+    }
+
+    /// Lets no worker start a job for a time, as BullMQ's `rateLimit`; zero ends it. BullMQ's own workers obey it only
+    /// where a rate limit is set. Safe to repeat.
+    pub async fn hold(&self, ms: u64) -> Result<(), QueueError> {
+        let key = self.keys.key("limiter");
+        let command = match ms {
+            0 => redis::cmd("DEL").arg(key).to_owned(),
+            ms => redis::cmd("SET").arg(key).arg(HELD).arg("PX").arg(ms).to_owned(),
+        };
+        self.connection.call(&command).await.map(drop)
+    }
+
     /// Pauses the queue for every worker: running jobs end, none starts. Repeating it only tells it again.
     pub async fn pause(&self, now_ms: u64) -> Result<(), QueueError> {
         PAUSE.call(&self.keys, now_ms).arg(1).send(&self.connection).await.map(drop)

@@ -41,7 +41,7 @@ pub async fn announce(connection: Connection, queues: Vec<Keys>, worker: Option<
 }
 
 async fn named(connection: &Connection, name: &str) -> Result<MultiplexedConnection, QueueError> {
-    let mut dedicated = connection.dedicated().await?;
+    let mut dedicated = connection.presence().await?;
     let answer = redis::cmd("CLIENT").arg("SETNAME").arg(name).query_async::<()>(&mut dedicated).await;
     if let Err(error) = answer {
         tracing::debug!(%error, name, "Redis refused the name of a connection; BullMQ will not list this worker");

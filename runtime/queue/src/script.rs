@@ -51,10 +51,10 @@ impl Script {
     }
 
     /// A call with the arguments that every script has: the base key and the caller's clock.
-    pub(crate) fn call(&self, keys: &Keys, now_ms: u64) -> Call<'_> {
+    pub(crate) fn call<'a>(&'a self, keys: &'a Keys, now_ms: u64) -> Call<'a> {
         let mut command = redis::cmd("EVALSHA");
         command.arg(&self.digest).arg(1).arg(keys.key("meta")).arg(keys.base()).arg(now_ms);
-        Call { script: self, command }
+        Call { script: self, command, keys }
     }
 }
 
@@ -62,6 +62,7 @@ impl Script {
 pub(crate) struct Call<'a> {
     script: &'a Script,
     command: Cmd,
+    keys: &'a Keys,
 }
 
 impl Call<'_> {
@@ -72,6 +73,7 @@ impl Call<'_> {
 
     /// Sends it; a server that does not know the script is given it first.
     pub(crate) async fn send(&self, connection: &Connection) -> Result<Value, QueueError> {
+        connection.check_keys(self.keys)?;
         match connection.call(&self.command).await {
             Err(QueueError::Redis { source, .. })
                 if source.kind() == ErrorKind::Server(ServerErrorKind::NoScript) =>

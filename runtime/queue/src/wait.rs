@@ -5,10 +5,9 @@
 
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
 use redis::{RedisError, Value};
 
-use crate::connection::{Connection, refused};
+use crate::connection::{Connection, Dedicated};
 use crate::error::QueueError;
 use crate::keys::Keys;
 use crate::turn::{number, text};
@@ -25,7 +24,7 @@ pub enum Marker {
 /// One blocking connection for many queues.
 pub struct Waiter {
     connection: Connection,
-    blocking: Option<MultiplexedConnection>,
+    blocking: Option<Dedicated>,
 }
 
 impl Waiter {
@@ -50,12 +49,10 @@ impl Waiter {
         let mut command = redis::cmd("BZPOPMIN");
         command.arg(keys).arg(at_most.as_secs_f64().max(0.01));
         // The server answers within the time asked for; a second more without an answer means a dead connection.
-        let answer =
-            tokio::time::timeout(at_most + Duration::from_secs(1), blocking.send_packed_command(&command))
-                .await
-                .unwrap_or_else(|_| Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))))
-                .and_then(refused)
-                .map_err(|source| self.connection.error(source))?;
+        let answer = tokio::time::timeout(at_most + Duration::from_secs(1), blocking.call(&command))
+            .await
+            .unwrap_or_else(|_| Err(RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut))))
+            .map_err(|source| self.connection.error(source))?;
         self.blocking = Some(blocking);
         let Value::Array(parts) = answer else { return Ok(None) };
         let Ok([key, member, score]) = <[Value; 3]>::try_from(parts) else {

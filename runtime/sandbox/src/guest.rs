@@ -125,7 +125,7 @@ impl Guest {
         table.set_max_capacity(MAX_RESOURCES);
         Self {
             module,
-            memory: MemoryGauge::new(limits.memory),
+            memory: MemoryGauge::new(limits.memory, limits.soft_memory),
             log: Arc::new(LogSink::new(Arc::clone(&host), limits.log_lines, limits.log_line_bytes)),
             host,
             updates: Budget::new(limits.progress_updates),

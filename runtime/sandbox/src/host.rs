@@ -43,6 +43,15 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// What a service says where there is none.
 const NO_REDIS: &str = "this host has no Redis";
 
+/// A soft limit that an attempt has passed; each is told once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Warning {
+    /// The soft timeout.
+    Time,
+    /// The soft memory limit.
+    Memory,
+}
+
 /// Receives what a guest says while it runs, and serves what it asks for.
 ///
 /// The methods are called on the guests' runtime threads in the middle of host calls: they must not block, and
@@ -59,6 +68,11 @@ pub trait Host: Send + Sync + 'static {
     /// A metric record of the guest. Names and labels are bounded in size but not checked:
     /// [`gristmill_core::metric::check`] is for the receiver, which counts refusals.
     fn metric(&self, record: MetricRecord);
+
+    /// The attempt has passed a soft limit.
+    fn warn(&self, warning: Warning) {
+        let _ = warning;
+    }
 
     /// Whether lines of this level are wanted; unwanted ones are neither delivered nor counted.
     fn enabled(&self, level: Level) -> bool {

@@ -28,7 +28,7 @@ mod verdict;
 
 pub use attempt::{Attempt, Report};
 pub use error::{ErrorKind, ModuleError, SandboxError};
-pub use host::{Answer, Host, Level};
+pub use host::{Answer, Host, Level, Warning};
 pub use http::allow::{Allow, HostPattern, PatternError};
 pub use interrupt::Interrupter;
 pub use module::{MAX_MODULE_BYTES, Module};

@@ -11,6 +11,8 @@ const TABLE_ELEMENT: u64 = 8;
 #[derive(Debug)]
 pub(crate) struct MemoryGauge {
     limit: u64,
+    soft: u64,
+    warned: bool,
     used: u64,
     peak: u64,
     denied: bool,
@@ -19,8 +21,13 @@ pub(crate) struct MemoryGauge {
 }
 
 impl MemoryGauge {
-    pub(crate) fn new(limit: u64) -> Self {
-        Self { limit, used: 0, peak: 0, denied: false, last: 0 }
+    pub(crate) fn new(limit: u64, soft: u64) -> Self {
+        Self { limit, soft, warned: false, used: 0, peak: 0, denied: false, last: 0 }
+    }
+
+    /// True the first time that it is asked after the soft limit was passed.
+    pub(crate) fn passed_soft(&mut self) -> bool {
+        self.peak > self.soft && !std::mem::replace(&mut self.warned, true)
     }
 
     /// Most bytes in use at one time.
@@ -108,7 +115,7 @@ mod tests {
 
     #[test]
     fn memories_and_tables_share_one_limit() {
-        let mut gauge = MemoryGauge::new(100);
+        let mut gauge = MemoryGauge::new(100, 75);
         assert!(gauge.memory_growing(0, 40, None).unwrap());
         assert!(gauge.table_growing(0, 5, None).unwrap());
         assert!(!gauge.memory_growing(40, 61, None).unwrap());
@@ -119,14 +126,14 @@ mod tests {
 
     #[test]
     fn a_guests_own_maximum_is_not_our_refusal() {
-        let mut gauge = MemoryGauge::new(100);
+        let mut gauge = MemoryGauge::new(100, 75);
         assert!(!gauge.memory_growing(0, 50, Some(40)).unwrap());
         assert!(!gauge.denied());
     }
 
     #[test]
     fn a_failed_growth_is_taken_back() {
-        let mut gauge = MemoryGauge::new(100);
+        let mut gauge = MemoryGauge::new(100, 75);
         assert!(gauge.memory_growing(0, 90, None).unwrap());
         gauge.memory_grow_failed(wasmtime::Error::msg("no slot that large")).unwrap();
         assert!(gauge.denied());

@@ -10,7 +10,7 @@ use wasmtime::{Store, UpdateDeadline};
 use crate::bindings::exports::gristmill::job::handler::Job;
 use crate::guest::{Guest, Times};
 use crate::verdict::{self, Ending};
-use crate::{Attempt, Interrupter, Module, Report};
+use crate::{Attempt, Host, Interrupter, Module, Report, Warning};
 
 /// Handles of the component model that one guest may hold.
 const MAX_HANDLES: usize = 1_024;
@@ -50,7 +50,7 @@ pub(crate) async fn run(free: &Semaphore, module: &Module, attempt: Attempt) -> 
     store.set_max_component_handles(MAX_HANDLES);
     // Armed before anything of the guest runs: instantiation may call its start function.
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|store| Ok(on_tick(store.data())));
+    store.epoch_deadline_callback(|mut store| Ok(on_tick(store.data_mut())));
     if let Some(fuel) = fuel {
         store.set_fuel(fuel).expect("the engine of a metered module has fuel");
     }
@@ -63,10 +63,14 @@ pub(crate) async fn run(free: &Semaphore, module: &Module, attempt: Attempt) -> 
         max_attempts: job.max_attempts,
         data: job.data,
     };
-    let ending = call(module, &mut store, &job, times, &interrupter).await;
+    let warned = Arc::clone(&store.data().host);
+    let ending = call(module, &mut store, &job, times, &interrupter, &*warned).await;
 
     let consumed = fuel.map(|fuel| fuel.saturating_sub(store.get_fuel().unwrap_or(0)));
-    let guest = store.data();
+    let guest = store.data_mut();
+    if guest.memory.passed_soft() {
+        guest.host.warn(Warning::Memory);
+    }
     guest.log.finish();
     let outcome = verdict::outcome(ending, guest);
     let report = Report {
@@ -101,23 +105,40 @@ async fn call(
     job: &Job,
     times: Times,
     interrupter: &Interrupter,
+    host: &dyn Host,
 ) -> Ending {
     let guest = async {
         let worker = module.pre().instantiate_async(&mut *store).await?;
         worker.gristmill_job_handler().call_run(store, job).await
     };
-    tokio::select! {
+    let mut guest = std::pin::pin!(guest);
+    let mut alarm = std::pin::pin!(tokio::time::sleep_until(times.soft.into()));
+    let mut breaks = std::pin::pin!(interrupter.interrupted());
+    let mut warned = false;
+    loop {
+        tokio::select! {
         // The guest first: most are done before anything else needs to be set up, and a guest that computes past its
         // time then ends by its epoch, which knows where it was.
         biased;
-        done = guest => Ending::Done(done),
-        () = tokio::time::sleep_until(times.hard.into()) => Ending::TimedOut,
-        reason = interrupter.interrupted() => Ending::Interrupted(reason),
+            done = &mut guest => return Ending::Done(done),
+            () = &mut alarm => {
+                if warned || Instant::now() >= times.hard {
+                    return Ending::TimedOut;
+                }
+                warned = true;
+                host.warn(Warning::Time);
+                alarm.as_mut().reset(times.hard.into());
+            }
+            reason = &mut breaks => return Ending::Interrupted(reason),
+        }
     }
 }
 
 /// Called in the middle of the guest's computation at each epoch.
-fn on_tick(guest: &Guest) -> UpdateDeadline {
+fn on_tick(guest: &mut Guest) -> UpdateDeadline {
+    if guest.memory.passed_soft() {
+        guest.host.warn(Warning::Memory);
+    }
     if guest.interrupter.reason().is_some() || Instant::now() >= guest.times.hard {
         return UpdateDeadline::Interrupt;
     }

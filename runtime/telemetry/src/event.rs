@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use gristmill_core::metric::MetricRefusal;
+use gristmill_core::retry::POISON;
 use gristmill_core::units::show_duration;
 
 use crate::metrics::{Metrics, TypeMetrics};
@@ -20,6 +21,8 @@ pub struct AttemptEnded<'a> {
     pub outcome: &'static str,
     /// `failedReason` where it failed.
     pub reason: Option<&'a str>,
+    /// The handler's own word for its failure.
+    pub code: Option<&'a str>,
     /// Wall time in the sandbox.
     pub elapsed: Duration,
     /// From when the job could run to its first start; `None` for later starts.
@@ -43,9 +46,37 @@ impl AttemptEnded<'_> {
             self.of.fuel.observe(fuel as f64);
         }
         if let Some(reason) = self.reason {
-            let (queue, id, outcome) = (self.queue, self.id, self.outcome);
-            tracing::info!(queue, id, outcome, elapsed = %show_duration(self.elapsed), reason, "attempt failed");
+            if reason.starts_with(POISON) {
+                self.of.poison().inc();
+            }
+            let (queue, id, outcome, code) = (self.queue, self.id, self.outcome, self.code);
+            tracing::info!(queue, id, outcome, code, elapsed = %show_duration(self.elapsed), reason, "attempt failed");
         }
+    }
+}
+
+/// An attempt passed a soft limit.
+pub struct SoftLimit<'a> {
+    /// Its job type's series.
+    pub of: &'a TypeMetrics,
+    /// The queue.
+    pub queue: &'a str,
+    /// The job's id.
+    pub id: &'a str,
+    /// `time` or `memory`.
+    pub limit: &'static str,
+}
+
+impl SoftLimit<'_> {
+    /// Counts and logs it.
+    pub fn emit(self) {
+        self.of.soft_limit(self.limit).inc();
+        tracing::warn!(
+            queue = self.queue,
+            id = self.id,
+            limit = self.limit,
+            "an attempt has passed a soft limit"
+        );
     }
 }
 
@@ -73,6 +104,11 @@ impl JobRefused<'_> {
 pub enum QueueEvent<'a> {
     /// A lock is gone; the attempt was interrupted or its settlement found somebody else's lock.
     LockLost {
+        /// The job.
+        id: &'a str,
+    },
+    /// Somebody cancelled a job that runs here.
+    Cancelled {
         /// The job.
         id: &'a str,
     },
@@ -149,6 +185,8 @@ impl QueueEvent<'_> {
                 families.locks_lost.with_label_values(&[queue]).inc();
                 tracing::warn!(queue, id, "the job's lock is lost; another worker may have it");
             }
+            // The attempt's own event counts it.
+            Self::Cancelled { id } => tracing::info!(queue, id, "job cancelled"),
             Self::Stalled { back, exceeded } => {
                 families.stalled.with_label_values(&[queue]).inc_by(count(back + exceeded));
                 tracing::warn!(queue, back, exceeded, "jobs had lost their worker and were put back");

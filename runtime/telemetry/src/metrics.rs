@@ -34,6 +34,8 @@ pub(crate) struct Families {
     pub wait_seconds: HistogramVec,
     pub fuel: HistogramVec,
     pub peak_memory: HistogramVec,
+    pub soft_limits: IntCounterVec,
+    pub poison: IntCounterVec,
     pub slots: IntGaugeVec,
     pub slots_busy: IntGaugeVec,
     pub locks_lost: IntCounterVec,
@@ -53,6 +55,8 @@ pub(crate) struct Families {
 pub struct TypeMetrics {
     outcomes: Mutex<HashMap<&'static str, IntCounter>>,
     jobs: IntCounterVec,
+    soft_limits: IntCounterVec,
+    poison: IntCounterVec,
     queue: String,
     job: String,
     pub(crate) attempt_seconds: Histogram,
@@ -70,6 +74,17 @@ impl TypeMetrics {
                 self.jobs.with_label_values(&[self.queue.as_str(), self.job.as_str(), outcome])
             })
             .clone()
+    }
+}
+
+impl TypeMetrics {
+    pub(crate) fn poison(&self) -> IntCounter {
+        self.poison.with_label_values(&[self.queue.as_str(), self.job.as_str()])
+    }
+
+    /// Rare enough to be looked up each time.
+    pub(crate) fn soft_limit(&self, limit: &'static str) -> IntCounter {
+        self.soft_limits.with_label_values(&[self.queue.as_str(), self.job.as_str(), limit])
     }
 }
 
@@ -109,6 +124,8 @@ impl Metrics {
         TypeMetrics {
             outcomes: Mutex::default(),
             jobs: self.families.jobs.clone(),
+            soft_limits: self.families.soft_limits.clone(),
+            poison: self.families.poison.clone(),
             queue: queue.to_owned(),
             job: job.to_owned(),
             attempt_seconds: self.families.attempt_seconds.with_label_values(&labels),
@@ -197,6 +214,16 @@ impl Families {
                 "gristmill_attempt_peak_memory_bytes",
                 "Most memory that an attempt had",
                 exponential_buckets(262_144.0, 4.0, 8)?,
+            )?,
+            soft_limits: counter(
+                "gristmill_soft_limits_total",
+                "Attempts that passed a soft limit",
+                &["queue", "job", "limit"],
+            )?,
+            poison: counter(
+                "gristmill_poison_jobs_total",
+                "Jobs failed for good because they kept trapping",
+                &["queue", "job"],
             )?,
             slots: gauge("gristmill_slots", "Attempts that may run at a time", &["queue"])?,
             slots_busy: gauge("gristmill_slots_busy", "Slots that hold a job", &["queue"])?,

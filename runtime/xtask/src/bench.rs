@@ -9,6 +9,7 @@ mod drain;
 mod latency;
 mod process;
 mod sandbox;
+mod scale;
 mod table;
 
 use anyhow::Result;
@@ -31,9 +32,12 @@ pub(crate) struct BenchArguments {
     /// Only contenders whose name contains this
     #[arg(long)]
     only: Option<String>,
-    /// Leave out latency and sandbox figures
+    /// Leave out latency, sandbox and scale
     #[arg(long)]
     throughput_only: bool,
+    /// Only scale: long queues, many active jobs, adding in bulk
+    #[arg(long, conflicts_with = "throughput_only")]
+    scale_only: bool,
 }
 
 /// What one contender did over all rounds.
@@ -88,6 +92,15 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let redis = PrivateRedis::start().await?;
+        if arguments.scale_only {
+            let mut report = table::Report::new(Vec::new());
+            report.scale = Some(scale::measure(arguments.rounds).await?);
+            table::print_scale(&report);
+            if arguments.json {
+                table::print_json(&report);
+            }
+            return Ok(());
+        }
         let results = throughput(&redis, &programs, chosen, arguments.rounds).await?;
         let mut report = table::Report::new(results);
         table::print_throughput(&report);
@@ -99,6 +112,8 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
             table::print_latency(&report);
             report.sandbox = Some(sandbox::measure()?);
             table::print_sandbox(&report);
+            report.scale = Some(scale::measure(arguments.rounds).await?);
+            table::print_scale(&report);
         }
         table::print_ratios(&report);
         if arguments.json {

@@ -122,6 +122,11 @@ pub(crate) fn need_node() -> Result<()> {
     run(command("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder))
 }
 
+/// A browser that runs without a screen, for what people see of our jobs.
+pub(crate) fn need_chromium() -> Result<()> {
+    need("chromium", &["chromium"], "chromium")
+}
+
 /// Builds the binary and answers its path.
 pub(crate) fn build_host(release: bool) -> Result<PathBuf> {
     say(if release { "building gristmill (release)" } else { "building gristmill" });

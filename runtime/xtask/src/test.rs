@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::guests;
-use crate::steps::{build_host, command, need_node, need_redis, root, run, say};
+use crate::steps::{build_host, command, need_chromium, need_node, need_redis, root, run, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct TestArguments {
@@ -23,6 +23,8 @@ enum Part {
     Integration,
     /// BullMQ's own Node clients against the real binary
     Conformance,
+    /// BullMQ's workers and ours on shared queues while they are killed: all jobs when named, else a few
+    Fleet,
 }
 
 pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
@@ -30,7 +32,7 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
     if runs(Part::Lint) {
         lint()?;
     }
-    if runs(Part::Unit) || runs(Part::Integration) || runs(Part::Conformance) {
+    if [Part::Unit, Part::Integration, Part::Conformance, Part::Fleet].into_iter().any(runs) {
         need_redis()?;
         guests::build()?;
     }
@@ -53,6 +55,9 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
     if runs(Part::Conformance) {
         conformance()?;
     }
+    if runs(Part::Fleet) {
+        fleet(arguments.parts.contains(&Part::Fleet))?;
+    }
     say("all tests passed");
     Ok(())
 }
@@ -74,6 +79,7 @@ fn lint() -> Result<()> {
 
 fn conformance() -> Result<()> {
     need_node()?;
+    need_chromium()?;
     let binary = build_host(false)?;
     say("BullMQ's clients against the binary");
     let folder = root().join("tests/bullmq");
@@ -83,14 +89,43 @@ fn conformance() -> Result<()> {
         .filter(|name| name.ends_with(".test.mjs"))
         .collect();
     files.sort();
-    let page = root().join("docs/reference/compatibility.md");
+    let suite = |redis: &str, files: &[String], reporters: &[&str]| {
+        let mut node = command("node");
+        node.args(["--test", "--test-concurrency=3"])
+            .args(["--test-reporter=spec", "--test-reporter-destination=stdout"])
+            .args(reporters)
+            .args(files)
+            .current_dir(&folder);
+        node.env("GRISTMILL_BIN", &binary).env("GRISTMILL_GUESTS", guests::folder());
+        run(node.env("GRISTMILL_REDIS", redis))
+    };
+    let page = [
+        "--test-reporter=./compatibility.mjs",
+        "--test-reporter-destination=../../docs/reference/compatibility.md",
+    ];
+    suite("server", &files, &page)?;
+    // What a browser and the deployments' own tests show does not depend on the kind of Redis.
+    files.retain(|name| !["deployments.test.mjs", "bullboard-browser.test.mjs"].contains(&name.as_str()));
+    for redis in ["cluster", "sentinel"] {
+        say(&format!("the same on a {redis}"));
+        suite(redis, &files, &[])?;
+    }
+    Ok(())
+}
+
+/// The whole run takes minutes; beside all other parts a short one must do.
+fn fleet(whole: bool) -> Result<()> {
+    need_node()?;
+    let binary = build_host(false)?;
+    let folder = root().join("tests/bullmq");
+    say("the model of the fleet");
+    run(command("node").args(["--test", "fleet/model.test.mjs"]).current_dir(&folder))?;
+    say("a mixed fleet under kills");
     let mut node = command("node");
-    node.args(["--test", "--test-concurrency=3"])
-        .args(["--test-reporter=spec", "--test-reporter-destination=stdout"])
-        .args(["--test-reporter=./compatibility.mjs", "--test-reporter-destination"])
-        .arg(page)
-        .args(&files)
-        .current_dir(folder);
+    node.arg("fleet/fleet.mjs").current_dir(folder);
+    if !whole {
+        node.args(["--jobs", "5000", "--kill-every", "3000"]);
+    }
     node.env("GRISTMILL_BIN", binary).env("GRISTMILL_GUESTS", guests::folder());
     run(&mut node)
 }

@@ -1,6 +1,6 @@
 // One test file's surroundings: a Redis, queues seen through BullMQ's clients, and a worker.
 import { after, before } from 'node:test';
-import { startRedis, startWorker, until, ours } from '../harness.mjs';
+import { deployment, startRedis, startWorker, until, ours } from '../harness.mjs';
 
 /** A queue as its producers and observers see it. */
 export class TestQueue {
@@ -10,10 +10,13 @@ export class TestQueue {
 
   async open(redis) {
     this.keys = redis.client();
-    const { connection } = redis;
+    const { connection, prefix } = redis;
+    this.prefix = prefix;
     // Tests read the whole stream afterwards, so nothing may be trimmed from it.
-    this.queue = new this.client.Queue(this.name, { connection, streams: { events: { maxLen: 1_000_000 } } });
-    this.events = new this.client.QueueEvents(this.name, { connection });
+    this.queue = new this.client.Queue(this.name, { connection, prefix, streams: { events: { maxLen: 1_000_000 } } });
+    // On a Cluster its first read may come late; from the first event on nothing is missed.
+    const from = deployment === 'cluster' ? { lastEventId: '0-0' } : {};
+    this.events = new this.client.QueueEvents(this.name, { connection, prefix, ...from });
     for (const source of [this.queue, this.events]) {
       source.setMaxListeners(0); // each `waitUntilFinished` listens while it waits
       source.on('error', (error) => this.errors.push(error));
@@ -27,7 +30,7 @@ export class TestQueue {
 
   /** The key of one of the queue's parts, or of one job. */
   key(suffix) {
-    return `bull:${this.name}:${suffix}`;
+    return `${this.prefix}:${this.name}:${suffix}`;
   }
 
   add(steps, opts, name = 'job') {

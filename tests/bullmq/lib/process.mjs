@@ -1,12 +1,18 @@
 // Child processes, ports and waiting: what every test file needs before it can talk to anything.
 import { spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
 const running = new Set();
+const folders = new Set();
 
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 
@@ -38,6 +44,19 @@ export async function freePort() {
     });
     if (free) return port;
   }
+}
+
+/** A folder of one's own that never outlives this process. */
+export async function makeFolder(use) {
+  const folder = await mkdtemp(path.join(tmpdir(), `gristmill-${use}-`));
+  folders.add(folder);
+  return folder;
+}
+
+export async function removeFolder(folder) {
+  folders.delete(folder);
+  // A process that is just ending may still put a file there.
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 });
 }
 
 /** Starts a program; its output is collected, and it never outlives this process. */

@@ -20,8 +20,9 @@ const resumes = new Map();
 /** Connections for adding, by queue. */
 const queues = new Map();
 
-function queueNamed(name, bullmq, connection) {
-  if (!queues.has(name)) queues.set(name, new bullmq.Queue(name, { connection, skipMetasUpdate: true }));
+function queueNamed(name, { Queue, connection, prefix }) {
+  // The test has set the queue's options, which a new client would overwrite.
+  if (!queues.has(name)) queues.set(name, new Queue(name, { connection, prefix, skipMetasUpdate: true }));
   return queues.get(name);
 }
 
@@ -61,7 +62,7 @@ async function obey(step, job, token, bullmq) {
       return void (await job.log(step.line));
     case 'enqueue': {
       const parent = step.child ? { id: job.id, queue: job.queueQualifiedName } : undefined;
-      const queue = queueNamed(step.queue ?? job.queueName, bullmq, bullmq.connection);
+      const queue = queueNamed(step.queue ?? job.queueName, bullmq);
       return void (await queue.add(step.name, step.data ?? {}, { ...step.opts, parent }));
     }
     case 'wait-children':

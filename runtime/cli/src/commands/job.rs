@@ -1,14 +1,16 @@
 //! `gristmill job`: adding jobs, looking at them, and moving them.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use gristmill_core::clock::Clock;
 use gristmill_core::config::Config;
-use gristmill_queue::{Connection, Finished, Queue, STATES, Unmoved};
+use gristmill_core::retry::POISON;
+use gristmill_queue::{Connection, Finished, JobView, Queue, STATES, Unmoved};
 use serde_json::json;
 
 use crate::arguments::{FlowCommand, Global, JobCommand, ListArguments};
-use crate::failure::Failure;
+use crate::failure::{FAILED, Failure};
 use crate::{host, output, settings};
 
 mod add;
@@ -22,13 +24,13 @@ pub(crate) fn flow(command: &FlowCommand, global: &Global) -> Result<ExitCode, F
     let FlowCommand::Add { flow } = command;
     let config = settings::accept(settings::read(global, true)?)?;
     host::host_runtime()?.block_on(async {
-        let (connection, _) = Connection::open(&config.redis.url).await?;
+        let (connection, _) = Connection::open_at(&host::server(&config.redis)).await?;
         add::add_tree(&connection, &config.redis.prefix, flow, global.json).await
     })
 }
 
 async fn run(command: JobCommand, config: &Config, as_json: bool) -> Result<ExitCode, Failure> {
-    let (connection, _) = Connection::open(&config.redis.url).await?;
+    let (connection, _) = Connection::open_at(&host::server(&config.redis)).await?;
     let queue = |name: &str| Queue::new(connection.clone(), &config.redis.prefix, name);
     let now = Clock::System.now_ms();
     match command {
@@ -59,6 +61,7 @@ async fn run(command: JobCommand, config: &Config, as_json: bool) -> Result<Exit
             let queue = queue(&name);
             each("removed", &ids, as_json, async |id| queue.remove(id, !keep_children, now).await).await
         }
+        JobCommand::Cancel { queue: name, id, within } => cancel(&queue(&name), &id, within, as_json).await,
         JobCommand::Change { queue: name, id, priority, delay } => {
             let queue = queue(&name);
             each("changed", &[id], as_json, async |id| {
@@ -78,6 +81,59 @@ async fn run(command: JobCommand, config: &Config, as_json: bool) -> Result<Exit
             .await
         }
     }
+}
+
+/// Between two looks at a job that is to end.
+const LOOK: Duration = Duration::from_millis(100);
+/// Looks after which the workers are asked again: one may have missed it.
+const ASK_AGAIN: u32 = 10;
+
+/// Asks the workers to stop a job until it is not active any more, for as long as `within`.
+async fn cancel(queue: &Queue, id: &str, within: Duration, as_json: bool) -> Result<ExitCode, Failure> {
+    let until = tokio::time::Instant::now() + within;
+    let mut heard = 0;
+    for look in 0u32.. {
+        let view = queue.job(id).await?;
+        let state = view.as_ref().map(|view| view.state);
+        if state != Some("active") {
+            return cancelled(queue.name(), id, view, look > 0, as_json);
+        }
+        if tokio::time::Instant::now() >= until {
+            break;
+        }
+        if look % ASK_AGAIN == 0 {
+            heard = queue.cancel(id).await?;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Err(Failure::new(format!(
+        "job {id} still runs: {heard} Gristmill workers were asked; one of BullMQ's own cannot be"
+    )))
+}
+
+/// What became of a job that does not run any more; `asked`: it did when this began.
+fn cancelled(
+    queue: &str,
+    id: &str,
+    view: Option<JobView>,
+    asked: bool,
+    as_json: bool,
+) -> Result<ExitCode, Failure> {
+    let missing = || Failure::new(format!("there is no job `{id}` in queue `{queue}`"));
+    if !asked {
+        let state = view.ok_or_else(missing)?.state;
+        let hint = if ["completed", "failed"].contains(&state) { "" } else { "; use `gristmill job remove`" };
+        return Err(Failure::new(format!("job {id} is {state}, it does not run{hint}")));
+    }
+    let state = view.as_ref().map_or("removed", |view| view.state);
+    let reason = view.and_then(|mut view| view.fields.remove("failedReason"));
+    if as_json {
+        output::json(&json!({ "id": id, "state": state, "failedReason": reason }))?;
+    } else {
+        anstream::println!("job {id} is {state}");
+    }
+    // It may have ended by itself just then, or been kept for no longer than its end.
+    Ok(if state == "completed" { FAILED.into() } else { ExitCode::SUCCESS })
 }
 
 /// Progress of a long command, on stderr.
@@ -117,10 +173,14 @@ async fn each(
 }
 
 async fn list(queue: &Queue, arguments: &ListArguments, as_json: bool) -> Result<ExitCode, Failure> {
-    let state = STATES.into_iter().find(|state| *state == arguments.state).ok_or_else(|| {
-        Failure::usage(format!("`{}` is no state; choose one of {}", arguments.state, STATES.join(", ")))
-    })?;
-    let jobs = queue.jobs(state, arguments.from, arguments.count).await?;
+    let jobs = if arguments.poison {
+        poison(queue, arguments.from, arguments.count).await?
+    } else {
+        let state = STATES.into_iter().find(|state| *state == arguments.state).ok_or_else(|| {
+            Failure::usage(format!("`{}` is no state; choose one of {}", arguments.state, STATES.join(", ")))
+        })?;
+        queue.jobs(state, arguments.from, arguments.count).await?
+    };
     if as_json {
         output::json(&jobs)?;
         return Ok(ExitCode::SUCCESS);
@@ -135,6 +195,32 @@ async fn list(queue: &Queue, arguments: &ListArguments, as_json: bool) -> Result
         rows.map(|[name, attempts, added, reason, id]| [id, name, attempts, added, reason]),
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Failed jobs that are read at once in search of poison.
+const SEARCHED: usize = 500;
+
+/// Poison among the failed jobs, newest first.
+async fn poison(queue: &Queue, from: usize, count: usize) -> Result<Vec<JobView>, Failure> {
+    let (mut found, mut at, mut passed) = (Vec::new(), 0, 0);
+    while found.len() < count {
+        let page = queue.page("failed", at, SEARCHED).await?.len();
+        let jobs = queue.jobs("failed", at, SEARCHED).await?;
+        for job in jobs
+            .into_iter()
+            .filter(|job| job.fields.get("failedReason").is_some_and(|reason| reason.starts_with(POISON)))
+        {
+            passed += 1;
+            if passed > from && found.len() < count {
+                found.push(job);
+            }
+        }
+        if page < SEARCHED {
+            break;
+        }
+        at += SEARCHED;
+    }
+    Ok(found)
 }
 
 async fn logs(

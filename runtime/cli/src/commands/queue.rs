@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use gristmill_core::clock::Clock;
 use gristmill_core::config::Config;
+use gristmill_core::units::show_rate;
 use gristmill_queue::{CLEANED, Connection, MinuteCounts, Queue, STATES, Spared, queue_names};
 use serde::Serialize;
 use serde_json::json;
@@ -28,7 +30,7 @@ pub(crate) fn queue(command: QueueCommand, global: &Global) -> Result<ExitCode, 
 }
 
 async fn run(command: QueueCommand, config: &Config, as_json: bool) -> Result<ExitCode, Failure> {
-    let (connection, _) = Connection::open(&config.redis.url).await?;
+    let (connection, _) = Connection::open_at(&host::server(&config.redis)).await?;
     let queue = |name: &str| Queue::new(connection.clone(), &config.redis.prefix, name);
     let now = Clock::System.now_ms();
     match command {
@@ -55,6 +57,20 @@ async fn run(command: QueueCommand, config: &Config, as_json: bool) -> Result<Ex
             let removed = queue(&name).clean(&state, grace_ms, limit, told("removed"), now).await?;
             done("removed", removed.len() as u64, as_json)
         }
+        QueueCommand::Limit { queue: name, concurrency, no_concurrency, rate, no_rate, hold } => {
+            let queue = queue(&name);
+            let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+            if concurrency.is_some() || no_concurrency {
+                queue.set_concurrency(concurrency).await?;
+            }
+            if rate.is_some() || no_rate {
+                queue.set_rate_limit(rate.map(|(jobs, time)| (jobs, millis(time)))).await?;
+            }
+            if let Some(time) = hold {
+                queue.hold(millis(time)).await?;
+            }
+            show_limits(&queue, as_json).await
+        }
         QueueCommand::Obliterate { queue: name, force, yes } => {
             if !yes {
                 confirm(&name)?;
@@ -70,6 +86,22 @@ async fn run(command: QueueCommand, config: &Config, as_json: bool) -> Result<Ex
             }
         }
     }
+}
+
+async fn show_limits(queue: &Queue, as_json: bool) -> Result<ExitCode, Failure> {
+    let limits = queue.limits().await?;
+    if as_json {
+        output::json(&limits)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let none = || "none".to_owned();
+    let rate = limits.max.zip(limits.duration_ms);
+    let rate = rate.map(|(jobs, ms)| show_rate(jobs, Duration::from_millis(ms)));
+    let concurrency = limits.concurrency.map(|n| n.to_string());
+    let rows = [("concurrency", concurrency), ("rate limit", rate)];
+    let rows = rows.map(|(name, value)| [name.to_owned(), value.unwrap_or_else(none)]);
+    output::table([queue.name(), "on all workers"], rows);
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Asks for the queue's name, as there is no way back.

@@ -66,7 +66,8 @@ pub(crate) fn run(arguments: RunArguments, global: &Global) -> Result<ExitCode, 
         output: usize::try_from(arguments.output).unwrap_or(usize::MAX),
         ..Limits::default()
     };
-    let allow = Allow::http(arguments.allow_http.iter().map(String::as_str)).map_err(Failure::usage)?;
+    let allow = Allow::http(arguments.allow_http.iter().map(String::as_str));
+    let allow = allow.map_err(|e| Failure::problems(e.iter().map(ToString::to_string).collect()))?;
     let cache_dir = settings::interpret(global, None, true).config.worker.cache_dir;
     let sandbox =
         Sandbox::new(Settings { slots: 1, max_memory: limits.memory, cache_dir }).map_err(Failure::usage)?;
@@ -98,7 +99,9 @@ pub(crate) fn run(arguments: RunArguments, global: &Global) -> Result<ExitCode, 
         .map_err(|error| Failure::new(format!("the host failed in this attempt (a bug): {error}")))?;
     guests.shutdown_background();
     for record in terminal.metrics.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-        anstream::eprintln!("metric {} = {} {:?}", record.name, record.value, record.labels);
+        let labels: Vec<String> =
+            record.labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+        anstream::eprintln!("metric {}{{{}}} {}", record.name, labels.join(","), record.value);
     }
     show(&report, global.json)
 }

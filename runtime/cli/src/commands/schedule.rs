@@ -17,7 +17,7 @@ const PAGE: usize = 1_000;
 pub(crate) fn schedule(command: ScheduleCommand, global: &Global) -> Result<ExitCode, Failure> {
     let config = settings::accept(settings::read(global, true)?)?;
     host::host_runtime()?.block_on(async {
-        let (connection, _) = Connection::open(&config.redis.url).await?;
+        let (connection, _) = Connection::open_at(&host::server(&config.redis)).await?;
         let queue = |name: &str| Queue::new(connection.clone(), &config.redis.prefix, name);
         match command {
             ScheduleCommand::List { queue: name } => list(&queue(&name), global.json).await,

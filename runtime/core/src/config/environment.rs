@@ -5,7 +5,10 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::reader::{Kind, Reader, kind_of};
-use crate::units::{closest, parse_amount, parse_duration, parse_size, show_duration, show_size};
+use crate::options::{AGE_LIMIT, Keep};
+use crate::units::{
+    closest, parse_amount, parse_duration, parse_rate, parse_size, show_duration, show_rate, show_size,
+};
 
 /// The patterns `PREFIX_<TYPE>` that exist so far.
 pub(super) const PREFIXES: [&str; 3] = ["WORKER_CONCURRENCY_", "MEMORY_LIMIT_", "TIMEOUT_"];
@@ -97,3 +100,69 @@ pub(super) const COUNT: Kind<u64> = Kind {
 pub(super) fn parse_count(text: &str) -> Result<u64, String> {
     text.trim().parse::<u64>().map_err(|_| format!("`{text}` is not a whole number"))
 }
+
+/// Jobs per time.
+pub(super) const RATE: Kind<(u64, Duration)> = Kind {
+    parse: |value| match value {
+        DeValue::String(text) => parse_rate(text),
+        other => Err(format!("{} is not a rate; write it as `\"100/s\"`", kind_of(other))),
+    },
+    show: |(count, time)| show_rate(*count, *time),
+};
+
+/// What becomes of finished jobs: `true`, `false`, how many stay, how long one stays, or a table of both.
+pub(super) const KEEP: Kind<Keep> = Kind {
+    parse: |value| match value {
+        DeValue::Boolean(true) => Ok(Keep::Remove),
+        DeValue::Boolean(false) => Ok(Keep::All),
+        DeValue::Integer(_) => (COUNT.parse)(value).map(|count| bounded(Some(count), None)),
+        DeValue::String(_) => (DURATION.parse)(value).map(|age| bounded(None, Some(age.as_secs()))),
+        DeValue::Table(table) => {
+            let (mut count, mut age_s) = (None, None);
+            for (key, value) in table {
+                match key.get_ref().as_ref() {
+                    "count" => count = Some((COUNT.parse)(value.get_ref())?),
+                    "age" => age_s = Some((DURATION.parse)(value.get_ref())?.as_secs()),
+                    other => return Err(format!("`{other}` is neither `count` nor `age`")),
+                }
+            }
+            Ok(bounded(count, age_s))
+        }
+        other => Err(format!(
+            "{} is not `true`, `false`, a number of jobs, an age such as `\"24h\"`, or a table of `count` and `age`",
+            kind_of(other)
+        )),
+    },
+    show: |keep| match keep {
+        Keep::All => "false".to_owned(),
+        Keep::Remove => "true".to_owned(),
+        Keep::Bounded { count, age_s, .. } => {
+            let count = count.map(|count| format!("count = {count}"));
+            let age = age_s.map(|age| format!("age = {:?}", show_duration(Duration::from_secs(age))));
+            format!("{{ {} }}", [count, age].into_iter().flatten().collect::<Vec<_>>().join(", "))
+        }
+    },
+};
+
+fn bounded(count: Option<u64>, age_s: Option<u64>) -> Keep {
+    match (count, age_s) {
+        (Some(0), _) => Keep::Remove,
+        (None, None) => Keep::All,
+        _ => Keep::Bounded { count, age_s, limit: AGE_LIMIT },
+    }
+}
+
+/// How many times longer.
+pub(super) const FACTOR: Kind<f64> = Kind {
+    parse: |value| {
+        let number = match value {
+            DeValue::Integer(n) => n.as_str().parse().ok(),
+            DeValue::Float(n) => n.as_str().parse().ok(),
+            _ => None,
+        };
+        number
+            .filter(|number| (1.0..=1_000.0).contains(number))
+            .ok_or_else(|| format!("{} is not a number from 1 to 1000", kind_of(value)))
+    },
+    show: ToString::to_string,
+};

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-use super::environment::{COUNT, DURATION, TEXT, warn_unknown};
+use super::environment::{COUNT, DURATION, TEXT, TEXTS, warn_unknown};
 use super::reader::{Effective, Problem, Reader, Section, Severity, Variable};
-use super::{Config, Redis, Server, Worker, queue};
+use super::{Config, Redis, Role, Server, Token, Worker, queue};
 use crate::units::parse_millis;
 
 /// Where values may come from.
@@ -74,6 +74,10 @@ pub fn load(input: &Input<'_>) -> Loaded {
     Loaded { config: Config { redis, server, worker, queues }, problems, effective }
 }
 
+fn is_node(text: &str) -> bool {
+    text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+}
+
 fn redis<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>, flag: Option<String>) -> Redis {
     let mut section = reader.section(root, "redis");
     let variables = [Variable { name: "REDIS_URL".into(), parse: |text| Ok(text.to_owned()) }];
@@ -93,6 +97,12 @@ fn redis<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>, flag: Option<Strin
         let hint = "write it as `redis://HOST:PORT`, `rediss://HOST:PORT` or `redis+unix:///PATH`".to_owned();
         reader.error(url.place, message, Some(hint));
     }
+    let nodes = reader.get(&mut section, "nodes", &TEXTS, &[], Vec::new());
+    for node in nodes.value.iter().filter(|node| !is_node(node)) {
+        let hint = Some("write it as `HOST:PORT`".to_owned());
+        reader.error(nodes.place.clone(), format!("`{node}` in `redis.nodes` is no address"), hint);
+    }
+    let master = reader.find(&mut section, "master", &TEXT, &[]).map(|got| got.value);
     for effective in reader.effective.iter_mut().filter(|e| e.key == "redis.url") {
         effective.value = without_password(&effective.value);
     }
@@ -101,7 +111,7 @@ fn redis<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>, flag: Option<Strin
         reader.error(prefix.place, "`redis.prefix` must have 1 to 256 bytes", None);
     }
     reader.finish(&section);
-    Redis { url: url.value, prefix: prefix.value }
+    Redis { url: url.value, nodes: nodes.value, master, prefix: prefix.value }
 }
 
 /// The address with its password hidden, for messages and listings.
@@ -120,8 +130,42 @@ fn server<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>) -> Server {
         let message = format!("`{}` is not an address to listen on", listen.value);
         reader.error(listen.place, message, Some("write it as `127.0.0.1:7676`".into()));
     }
+    let table = reader.section(&mut section, "tokens");
+    let tokens = table.keys().iter().filter_map(|name| token(reader, &table, name)).collect();
     reader.finish(&section);
-    Server { listen: parsed.unwrap_or_else(|_| ([127, 0, 0, 1], 7676).into()) }
+    Server { listen: parsed.unwrap_or_else(|_| ([127, 0, 0, 1], 7676).into()), tokens }
+}
+
+fn token<'a>(reader: &mut Reader<'a>, table: &Section<'a>, name: &str) -> Option<Token> {
+    let mut section = reader.named_section(table, name);
+    let role = reader.get(&mut section, "role", &TEXT, &[], Role::Viewer.as_str().to_owned());
+    let known = Role::ALL.into_iter().find(|known| known.as_str() == role.value);
+    if known.is_none() {
+        let words = Role::ALL.map(Role::as_str).join(", ");
+        reader.error(
+            role.place,
+            format!("`{}` is not a role", role.value),
+            Some(format!("accepted: {words}")),
+        );
+    }
+    let digest = reader.find(&mut section, "sha256", &TEXT, &[]);
+    let sha256 = digest.as_ref().and_then(|got| read_digest(&got.value));
+    if sha256.is_none() {
+        let place = digest.map_or_else(|| reader.at(section.line), |got| got.place);
+        let hint = "take that of a long random text: `printf %s TOKEN | sha256sum`".to_owned();
+        reader.error(place, format!("`{}` needs `sha256`, 64 hexadecimal digits", section.path), Some(hint));
+    }
+    reader.finish(&section);
+    Some(Token { name: name.to_owned(), role: known?, sha256: sha256? })
+}
+
+fn read_digest(text: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    let fits = text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    for (i, byte) in digest.iter_mut().enumerate().filter(|_| fits) {
+        *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).ok()?;
+    }
+    fits.then_some(digest)
 }
 
 fn worker<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>) -> Worker {

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::environment::{
-    AMOUNT, COUNT, DURATION, SIZE, TEXT, TEXT_OR_TEXTS, TEXTS, parse_count, upper_snake,
+    AMOUNT, COUNT, DURATION, FACTOR, KEEP, RATE, SIZE, TEXT, TEXT_OR_TEXTS, TEXTS, parse_count, upper_snake,
 };
 use super::reader::{Reader, Section, Variable};
 use super::{Class, JobType, Queue};
 use crate::backoff::Backoff;
 use crate::limits::Limits;
-use crate::retry::RetryPolicy;
+use crate::options::Keep;
+use crate::retry::{CausePolicy, JobPolicy};
 use crate::units::{closest, parse_mebibytes, parse_millis};
 
 /// The smallest memory limit: a component of any language needs a few pages to start.
@@ -83,6 +84,7 @@ fn read<'a>(
         let message = format!("`concurrency` of queue {name:?} must be 1 to {MAX_CONCURRENCY}");
         reader.error(concurrency.place, message, None);
     }
+    let rate_limit = reader.find(&mut section, "rate_limit", &RATE, &[]).map(|got| got.value);
     let jobs_section = reader.section(&mut section, "jobs");
     let mut jobs = BTreeMap::new();
     for job in jobs_section.keys() {
@@ -97,7 +99,7 @@ fn read<'a>(
     }
     reader.finish(&section);
     names.extend(own);
-    Queue { class, concurrency: usize::try_from(concurrency.value).unwrap_or(1).max(1), jobs }
+    Queue { class, concurrency: usize::try_from(concurrency.value).unwrap_or(1).max(1), rate_limit, jobs }
 }
 
 fn env_names<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>, name: &str) -> Vec<String> {
@@ -128,7 +130,7 @@ fn job_type<'a>(
     let mut section = reader.named_section(jobs, name);
     let env = if name == "*" { queue_env } else { env_names(reader, &mut section, name) };
     let limits = limits(reader, &mut section, &env, percentage);
-    let retry = retry(reader, &mut section);
+    let policy = policy(reader, &mut section);
     let mut allow = reader.section(&mut section, "allow");
     let allow_http = reader.get(&mut allow, "http", &TEXTS, &[], Vec::new());
     let allow_enqueue = reader.get(&mut allow, "enqueue", &TEXTS, &[], Vec::new());
@@ -155,7 +157,7 @@ fn job_type<'a>(
         handler: directory.join(&got.value),
         handler_place: got.place,
         limits,
-        retry,
+        policy,
         allow_http: allow_http.value,
         allow_place: allow_http.place,
         allow_enqueue: allow_enqueue.value,
@@ -173,6 +175,11 @@ fn limits<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>, env: &[String]
     let memory = reader.get(section, "memory", &SIZE, &variables, defaults.memory);
     if !(MIN_MEMORY..=MAX_MEMORY).contains(&memory.value) {
         reader.error(memory.place, format!("`{}.memory` must be 64KiB to 4GiB", section.path), None);
+    }
+    let soft_memory = reader.get(section, "soft_memory", &SIZE, &[], memory.value / 4 * 3);
+    if soft_memory.value > memory.value {
+        let message = format!("`{}.soft_memory` is more than `memory`", section.path);
+        reader.error(soft_memory.place, message, None);
     }
     let variables: Vec<_> =
         env.iter().map(|n| Variable { name: format!("TIMEOUT_{n}"), parse: parse_millis }).collect();
@@ -201,6 +208,7 @@ fn limits<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>, env: &[String]
     }
     Limits {
         memory: memory.value,
+        soft_memory: soft_memory.value,
         timeout: timeout.value,
         soft_timeout: soft.value,
         fuel: fuel.map(|got| got.value),
@@ -209,7 +217,7 @@ fn limits<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>, env: &[String]
     }
 }
 
-fn retry<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>) -> RetryPolicy {
+fn policy<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>) -> JobPolicy {
     let mut table = reader.section(section, "retry");
     let attempts = reader.get(&mut table, "attempts", &COUNT, &[], 1);
     if !(1..=1_000_000).contains(&attempts.value) {
@@ -223,6 +231,40 @@ fn retry<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>) -> RetryPolicy 
             None
         }
     });
+    let defaults = JobPolicy::default();
+    let timeout = cause(reader, &mut table, ["timeout_factor", "max_timeouts"], defaults.timeout);
+    let memory = cause(reader, &mut table, ["memory_factor", "max_memory"], defaults.memory);
+    let trap = cause(reader, &mut table, ["trap_factor", "max_traps"], defaults.trap);
+    let starts = reader.find(&mut table, "max_starts", &COUNT, &[]);
+    if let Some(got) = starts.as_ref().filter(|got| !(1..=1_000_000).contains(&got.value)) {
+        reader.error(got.place.clone(), format!("`{}.max_starts` must be 1 to 1000000", table.path), None);
+    }
     reader.finish(&table);
-    RetryPolicy { attempts: u32::try_from(attempts.value).unwrap_or(1).max(1), backoff }
+    let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX).max(1);
+    JobPolicy {
+        attempts: number(attempts.value),
+        backoff,
+        timeout,
+        memory,
+        trap,
+        max_starts: starts.map(|got| number(got.value)),
+        remove_on_complete: reader.get(section, "remove_on_complete", &KEEP, &[], Keep::All).value,
+        remove_on_fail: reader.get(section, "remove_on_fail", &KEEP, &[], Keep::All).value,
+    }
+}
+
+/// Keys of one cause: its factor, its budget.
+fn cause<'a>(
+    reader: &mut Reader<'a>,
+    table: &mut Section<'a>,
+    [factor, budget]: [&'static str; 2],
+    default: CausePolicy,
+) -> CausePolicy {
+    let factor = reader.get(table, factor, &FACTOR, &[], default.factor);
+    let found = reader.find(table, budget, &COUNT, &[]);
+    if let Some(got) = found.as_ref().filter(|got| !(1..=1_000_000).contains(&got.value)) {
+        reader.error(got.place.clone(), format!("`{}.{budget}` must be 1 to 1000000", table.path), None);
+    }
+    let found = found.map(|got| u32::try_from(got.value).unwrap_or(u32::MAX).max(1));
+    CausePolicy { factor: factor.value, budget: found.or(default.budget) }
 }

@@ -3,6 +3,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::backoff::Backoff;
+use crate::options::Keep;
+use crate::retry::CausePolicy;
 
 fn load_text(text: &str, env: &[(&str, &str)]) -> Loaded {
     let env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -27,8 +29,10 @@ handler = "handlers/email.wasm"
 memory = "32MiB"
 timeout = "10s"
 fuel = "10G"
-retry = { attempts = 3, backoff = "exponential:1s" }
-allow = { http = ["api.resend.com"] }
+retry = { attempts = 3, backoff = "exponential:1s", max_starts = 9, timeout_factor = 2, max_traps = 1 }
+allow = { http = ["api.resend.com"], enqueue = ["analytics"] }
+remove_on_complete = { count = 1000, age = "24h" }
+remove_on_fail = "168h"
 "#;
 
 #[test]
@@ -41,7 +45,14 @@ fn reads_the_whole_form() {
     assert_eq!((name, job.handler.as_path()), ("*", Path::new("handlers/email.wasm")));
     assert_eq!((job.limits.memory, job.limits.fuel), (32 << 20, Some(10_000_000_000)));
     assert_eq!(job.limits.soft_timeout, Duration::from_secs(8));
-    assert_eq!(job.retry.backoff, Some(Backoff::Exponential { delay_ms: 1_000, jitter: 0.0 }));
+    assert_eq!((job.policy.max_starts, &job.allow_enqueue[..]), (Some(9), &["analytics".to_owned()][..]));
+    assert_eq!(job.policy.timeout, CausePolicy { factor: 2.0, budget: None });
+    assert_eq!(job.policy.trap, CausePolicy { factor: 1.0, budget: Some(1) });
+    assert_eq!(job.limits.soft_memory, 24 << 20);
+    let keep = |count, age_s| Keep::Bounded { count, age_s, limit: 1_000 };
+    assert_eq!(job.policy.remove_on_complete, keep(Some(1_000), Some(86_400)));
+    assert_eq!(job.policy.remove_on_fail, keep(None, Some(7 * 86_400)));
+    assert_eq!(job.policy.backoff, Some(Backoff::Exponential { delay_ms: 1_000, jitter: 0.0 }));
 }
 
 #[test]
@@ -149,6 +160,45 @@ fn syntax_errors_name_their_line() {
 #[case(("6400", "6401"), &["[redis]"])]
 fn what_a_running_worker_cannot_take_up(#[case] change: (&str, &str), #[case] places: &[&str]) {
     let (old, new) = (load_text(GOOD, &[]), load_text(&GOOD.replace(change.0, change.1), &[]));
-    assert_eq!(old.config.needs_restart(&new.config), places);
+    let restart = old.config.needs_restart(&new.config);
+    assert_eq!(restart.places, places);
+    assert_eq!(restart.too_large, places.iter().any(|place| place.ends_with(" memory")));
     assert_ne!(old.config, new.config, "the case changes something");
+}
+
+#[rstest::rstest]
+#[case("remove_on_complete = true", Keep::Remove)]
+#[case("remove_on_complete = false", Keep::All)]
+#[case("remove_on_complete = 0", Keep::Remove)]
+#[case("remove_on_complete = 5", Keep::Bounded { count: Some(5), age_s: None, limit: 1_000 })]
+fn keeps_what_it_is_told(#[case] line: &str, #[case] expected: Keep) {
+    let loaded = load_text(&format!("{GOOD}\n[queues.x.jobs.\"*\"]\nhandler = \"x.wasm\"\n{line}\n"), &[]);
+    assert_eq!(loaded.problems, []);
+    assert_eq!(loaded.config.queues["x"].jobs["*"].policy.remove_on_complete, expected);
+}
+
+#[test]
+fn a_queue_may_have_a_rate_limit() {
+    let text = "[queues.x]\nrate_limit = \"300/min\"\n[queues.x.jobs.\"*\"]\nhandler = \"x.wasm\"\n";
+    let config = load_text(text, &[]).config;
+    assert_eq!(config.queues["x"].rate_limit, Some((300, Duration::from_secs(60))));
+    let wrong = problems(&text.replace("300/min", "often"), &[]);
+    assert!(
+        wrong[0].starts_with("gristmill.toml:2: `queues.x.rate_limit`: `often` is not a rate"),
+        "{wrong:?}"
+    );
+}
+
+#[test]
+fn tokens_have_a_role_and_a_digest() {
+    let digest = "0f".repeat(32);
+    let text = format!("[server.tokens.ci]\nrole = \"operator\"\nsha256 = \"{digest}\"\n");
+    let tokens = load_text(&text, &[]).config.server.tokens;
+    assert_eq!(tokens, [Token { name: "ci".to_owned(), role: Role::Operator, sha256: [15; 32] }]);
+    let wrong = problems("[server.tokens.ci]\nrole = \"boss\"\nsha256 = \"abc\"\n", &[]);
+    assert!(wrong[0].contains("`boss` is not a role; accepted: viewer, operator, admin"), "{wrong:?}");
+    assert!(
+        wrong[1].starts_with("gristmill.toml:3: ") && wrong[1].contains("64 hexadecimal digits"),
+        "{wrong:?}"
+    );
 }

@@ -1,5 +1,4 @@
 use super::*;
-use crate::outcome::{Stop, StopReason};
 
 fn options(text: &str) -> JobOptions {
     JobOptions::parse(text)
@@ -16,7 +15,7 @@ fn retryable(message: &str) -> Outcome {
 #[test]
 fn a_job_without_attempts_fails_at_once() {
     let options = options("{}");
-    let action = decide(&retryable("no"), &after(0, &options), &RetryPolicy::default(), 0.0);
+    let action = decide(&retryable("no"), &after(0, &options), &JobPolicy::default(), 0.0);
     let stacktrace = r#"["no"]"#.to_owned();
     assert_eq!(action, Some(Action::Fail { reason: "no".into(), stacktrace, keep: Keep::All, attempts: 1 }));
 }
@@ -28,7 +27,7 @@ fn a_job_without_attempts_fails_at_once() {
 #[case::used_up(r#"{"attempts":2}"#, 1, None)]
 fn retries(#[case] opts: &str, #[case] made: u32, #[case] delay: Option<u64>) {
     let options = options(opts);
-    let action = decide(&retryable("no"), &after(made, &options), &RetryPolicy::default(), 0.0);
+    let action = decide(&retryable("no"), &after(made, &options), &JobPolicy::default(), 0.0);
     match (action, delay) {
         (Some(Action::Retry { delay_ms, .. }), Some(expected)) => assert_eq!(delay_ms, expected),
         (Some(Action::Fail { .. }), None) => {}
@@ -38,7 +37,7 @@ fn retries(#[case] opts: &str, #[case] made: u32, #[case] delay: Option<u64>) {
 
 #[test]
 fn the_job_types_policy_holds_only_where_the_producer_set_none() {
-    let policy = RetryPolicy { attempts: 3, backoff: Backoff::parse("fixed:7ms").ok() };
+    let policy = JobPolicy { attempts: 3, backoff: Backoff::parse("fixed:7ms").ok(), ..JobPolicy::default() };
     let none = options("{}");
     let action = decide(&retryable("no"), &after(0, &none), &policy, 0.0);
     assert!(matches!(action, Some(Action::Retry { delay_ms: 7, .. })), "{action:?}");
@@ -50,7 +49,7 @@ fn the_job_types_policy_holds_only_where_the_producer_set_none() {
 fn a_permanent_failure_is_final() {
     let options = options(r#"{"attempts":9}"#);
     let outcome = Outcome::Permanent(Failure::default());
-    let action = decide(&outcome, &after(0, &options), &RetryPolicy::default(), 0.0);
+    let action = decide(&outcome, &after(0, &options), &JobPolicy::default(), 0.0);
     assert!(
         matches!(action, Some(Action::Fail { ref reason, .. }) if reason == "the handler gave no message")
     );
@@ -59,7 +58,7 @@ fn a_permanent_failure_is_final() {
 #[test]
 fn an_unknown_backoff_fails_with_a_word_of_why() {
     let options = options(r#"{"attempts":3,"backoff":{"type":"mine","delay":5}}"#);
-    let action = decide(&retryable("no"), &after(0, &options), &RetryPolicy::default(), 0.0);
+    let action = decide(&retryable("no"), &after(0, &options), &JobPolicy::default(), 0.0);
     assert!(
         matches!(action, Some(Action::Fail { ref reason, .. }) if reason.contains("`mine`")),
         "{action:?}"
@@ -70,7 +69,7 @@ fn an_unknown_backoff_fails_with_a_word_of_why() {
 fn what_is_not_the_jobs_fault_uses_no_attempt() {
     let options = options("{}");
     let facts = after(0, &options);
-    let policy = RetryPolicy::default();
+    let policy = JobPolicy::default();
     let limited = Outcome::RateLimited { retry_after: Some(Duration::from_secs(2)), message: String::new() };
     assert_eq!(decide(&limited, &facts, &policy, 0.0), Some(Action::Delay { delay_ms: 2_000 }));
     let deferred = Outcome::Deferred { delay: Duration::from_millis(1), reason: String::new() };
@@ -87,13 +86,13 @@ fn stack_traces_append_and_are_bounded() {
         Facts { started_before: 2, attempts_made: 2, options: &options, stacktrace: Some(r#"["a","b"]"#) };
     let stop =
         Stop { reason: StopReason::Trap, message: "unreachable".into(), backtrace: Some("0: run".into()) };
-    let action = decide(&Outcome::Stopped(stop), &facts, &RetryPolicy::default(), 0.0);
+    let action = decide(&Outcome::Stopped(stop), &facts, &JobPolicy::default(), 0.0);
     let Some(Action::Retry { stacktrace, reason, .. }) = action else { panic!("{action:?}") };
     assert_eq!(reason, "trap: unreachable");
     assert_eq!(stacktrace, r#"["b","trap: unreachable\n0: run"]"#);
     let broken = Facts { stacktrace: Some("{}"), ..facts };
     assert!(matches!(
-        decide(&retryable("no"), &broken, &RetryPolicy::default(), 0.0),
+        decide(&retryable("no"), &broken, &JobPolicy::default(), 0.0),
         Some(Action::Retry { ref stacktrace, .. }) if stacktrace == r#"["no"]"#
     ));
 }
@@ -104,8 +103,63 @@ fn a_deferral_without_time_hands_back_until_it_spins() {
     let outcome = Outcome::Deferred { delay: Duration::ZERO, reason: String::new() };
     let go = |started_before| {
         let facts = Facts { started_before, ..after(3, &options) };
-        decide(&outcome, &facts, &RetryPolicy::default(), 0.0)
+        decide(&outcome, &facts, &JobPolicy::default(), 0.0)
     };
     assert_eq!(go(3 + MAX_FREE_STARTS - 1), Some(Action::Release));
     assert_eq!(go(3 + MAX_FREE_STARTS), Some(Action::Delay { delay_ms: MIN_DEFERRAL_MS }));
+}
+
+#[test]
+fn what_is_kept_is_the_producers_choice_first() {
+    let bounded = Keep::Bounded { count: Some(5), age_s: None, limit: 1_000 };
+    let policy =
+        JobPolicy { remove_on_complete: Keep::Remove, remove_on_fail: bounded, ..JobPolicy::default() };
+    let kept = |outcome: &Outcome, opts: &str| match decide(outcome, &after(0, &options(opts)), &policy, 0.0)
+    {
+        Some(Action::Complete { keep, .. } | Action::Fail { keep, .. }) => keep,
+        action => panic!("{action:?}"),
+    };
+    assert_eq!(kept(&Outcome::Returned(None), "{}"), Keep::Remove);
+    assert_eq!(kept(&Outcome::Returned(None), r#"{"removeOnComplete":false}"#), Keep::All);
+    assert_eq!(kept(&retryable("no"), "{}"), bounded);
+    assert_eq!(kept(&retryable("no"), r#"{"removeOnFail":true}"#), Keep::Remove);
+}
+
+fn stop(reason: StopReason) -> Outcome {
+    Outcome::Stopped(Stop { reason, message: "over".into(), backtrace: None })
+}
+
+#[rstest::rstest]
+#[case::second_trap(r#"["trap: a"]"#, StopReason::Trap, None)]
+#[case::third_trap(
+    r#"["trap: a","trap: b"]"#,
+    StopReason::Trap,
+    Some("poison: 3 attempts trapped, the last with trap: over")
+)]
+#[case::others_do_not_count(r#"["trap: a","timeout: b","no"]"#, StopReason::Trap, None)]
+#[case::timeouts_have_no_budget(r#"["timeout: a","timeout: b","timeout: c"]"#, StopReason::Timeout, None)]
+#[case::memory_has_one(r#"["memory: a"]"#, StopReason::Memory, Some("memory: over"))]
+fn a_cause_has_a_budget(#[case] earlier: &str, #[case] reason: StopReason, #[case] failed: Option<&str>) {
+    let options = options(r#"{"attempts":9}"#);
+    let facts = Facts { stacktrace: Some(earlier), ..after(2, &options) };
+    let memory = CausePolicy { budget: Some(2), ..CausePolicy::default() };
+    let policy = JobPolicy { memory, ..JobPolicy::default() };
+    match (decide(&stop(reason), &facts, &policy, 0.0), failed) {
+        (Some(Action::Retry { .. }), None) => {}
+        (Some(Action::Fail { reason, .. }), Some(expected)) => assert_eq!(reason, expected),
+        (action, _) => panic!("unexpected {action:?}"),
+    }
+}
+
+#[test]
+fn a_cause_has_a_backoff_of_its_own() {
+    let options = options(r#"{"attempts":9,"backoff":100}"#);
+    let timeout = CausePolicy { factor: 2.5, ..CausePolicy::default() };
+    let policy = JobPolicy { timeout, ..JobPolicy::default() };
+    let delay = |outcome: &Outcome| match decide(outcome, &after(0, &options), &policy, 0.0) {
+        Some(Action::Retry { delay_ms, .. }) => delay_ms,
+        action => panic!("{action:?}"),
+    };
+    assert_eq!((delay(&stop(StopReason::Timeout)), delay(&stop(StopReason::Trap))), (250, 100));
+    assert_eq!(delay(&retryable("no")), 100);
 }

@@ -7,36 +7,34 @@ end
 if not force and call("LLEN", base .. "active") > 0 then
   return -2
 end
-local LIST_KEYS = { "active", "wait", "paused" }
-local SET_KEYS = { "delayed", "completed", "prioritized", "failed", "waiting-children" }
-for _, list in ipairs(LIST_KEYS) do
+
+-- Erases the jobs of one key in parts, as far as this call goes.
+local function erase_all(name, read, drop)
   while left > 0 do
-    local ids = call("LRANGE", base .. list, 0, math.min(left, 500) - 1)
+    local ids = call(read, base .. name, 0, math.min(left, 500) - 1)
     if #ids == 0 then
-      break
+      return
     end
-    call("LTRIM", base .. list, #ids, -1)
+    drop(ids)
     for _, id in ipairs(ids) do
       erase(base, id, true)
-      if list == "active" then
+      if name == "active" then
         call("DEL", base .. id .. ":lock")
       end
     end
     left = left - #ids
   end
 end
-for _, set in ipairs(SET_KEYS) do
-  while left > 0 do
-    local ids = call("ZRANGE", base .. set, 0, math.min(left, 500) - 1)
-    if #ids == 0 then
-      break
-    end
+
+for _, list in ipairs({ "active", "wait", "paused" }) do
+  erase_all(list, "LRANGE", function(ids)
+    call("LTRIM", base .. list, #ids, -1)
+  end)
+end
+for _, set in ipairs({ "delayed", "completed", "prioritized", "failed", "waiting-children" }) do
+  erase_all(set, "ZRANGE", function(ids)
     call("ZREM", base .. set, unpack(ids))
-    for _, id in ipairs(ids) do
-      erase(base, id, true)
-    end
-    left = left - #ids
-  end
+  end)
 end
 while left > 0 do
   local schedulers = call("ZRANGE", base .. "repeat", 0, math.min(left, 500) - 1)

@@ -22,6 +22,8 @@ local STRIDE, FIRST = 10, 11
 
 local MORE, EMPTY, LIMITED, PAUSED, MAXED = 0, 1, 2, 3, 4
 local NOT_A_JOB = -12
+-- What BullMQ's `rateLimit` sets the counter to.
+local HELD = 9007199254740991
 
 local active = base .. "active"
 local meta = read_meta(base)
@@ -297,9 +299,10 @@ local function room()
     return 0, PAUSED, 0
   end
   local allowed, why, value = wanted, MORE, 0
-  if max then
-    local used = tonumber(call("GET", base .. "limiter") or "") or 0
-    if used >= max then
+  -- Without a limit the counter only counts when it says that the queue is held.
+  local used = tonumber(call("GET", base .. "limiter") or "") or 0
+  if max or used >= HELD then
+    if used >= (max or HELD) then
       local ttl = call("PTTL", base .. "limiter")
       if ttl > 0 then
         return 0, LIMITED, ttl
@@ -309,7 +312,7 @@ local function room()
       end
     end
     -- A counter without an expiry does not block; BullMQ reads it so.
-    allowed = math.min(allowed, math.max(max - used, 1))
+    allowed = math.min(allowed, math.max((max or HELD) - used, 1))
   end
   if meta.concurrency then
     local left = meta.concurrency - call("LLEN", active)

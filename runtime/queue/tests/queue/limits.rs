@@ -1,5 +1,5 @@
 use gristmill_core::options::Keep;
-use gristmill_queue::Next;
+use gristmill_queue::{Next, QueueLimits};
 
 use crate::support::{Bench, NOW, complete, ids};
 
@@ -43,4 +43,43 @@ async fn a_deferred_failure_is_taken_and_not_counted_by_the_rate_limit() {
     assert_eq!(turn.jobs[0].deferred_failure.as_deref(), Some("stalled"));
     assert_eq!(turn.jobs[1].deferred_failure, None);
     assert_eq!(bench.redis::<i64>("GET bull:q:limiter").await, 1);
+}
+
+#[tokio::test]
+async fn a_held_queue_starts_nothing_with_or_without_a_rate_limit() {
+    let mut bench = Bench::new().await;
+    bench.add_plain(2).await;
+    bench.queue.hold(60_000).await.unwrap();
+    let turn = bench.take(5).await;
+    assert!(turn.jobs.is_empty());
+    assert!(matches!(turn.next, Next::Limited(ms) if (50_000..=60_000).contains(&ms)), "{:?}", turn.next);
+    // A counter that some worker's own limit has left does not hold those that have none.
+    bench.redis::<()>("SET bull:q:limiter 7 PX 60000").await;
+    assert_eq!(ids(&bench.take(1).await), ["1"]);
+    bench.queue.hold(60_000).await.unwrap();
+    bench.queue.set_rate_limit(Some((100, 1_000))).await.unwrap();
+    assert!(bench.take(1).await.jobs.is_empty());
+    bench.queue.hold(0).await.unwrap();
+    assert_eq!(ids(&bench.take(1).await), ["2"]);
+}
+
+#[tokio::test]
+async fn limits_are_set_and_lifted_for_all_workers() {
+    let mut bench = Bench::new().await;
+    bench.queue.set_concurrency(Some(2)).await.unwrap();
+    bench.queue.set_rate_limit(Some((5, 250))).await.unwrap();
+    let set = QueueLimits { concurrency: Some(2), max: Some(5), duration_ms: Some(250) };
+    assert_eq!(bench.queue.limits().await.unwrap(), set);
+    assert_eq!(
+        bench.redis::<Vec<String>>("HMGET bull:q:meta concurrency max duration").await,
+        ["2", "5", "250"]
+    );
+    assert_eq!(
+        bench.redis::<Vec<String>>("ZRANGE bull:q:marker 0 -1").await,
+        ["0"],
+        "who waits for room looks again"
+    );
+    bench.queue.set_concurrency(None).await.unwrap();
+    bench.queue.set_rate_limit(None).await.unwrap();
+    assert_eq!(bench.queue.limits().await.unwrap(), QueueLimits::default());
 }

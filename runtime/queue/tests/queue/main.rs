@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
 mod adding;
+mod cancel;
 mod flows;
 mod limits;
 mod locks;

@@ -82,9 +82,16 @@ impl Reach {
 }
 
 impl Allow {
-    /// Parses the entries of `allow.http`; the first that is malformed is the error.
-    pub fn http<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, PatternError> {
-        Ok(Self { http: entries.into_iter().map(str::parse).collect::<Result<_, _>>()?, ..Self::default() })
+    /// Parses the entries of `allow.http`; every one that is malformed is an error.
+    pub fn http<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, Vec<PatternError>> {
+        let (mut http, mut errors) = (Vec::new(), Vec::new());
+        for entry in entries {
+            match entry.parse() {
+                Ok(pattern) => http.push(pattern),
+                Err(error) => errors.push(error),
+            }
+        }
+        if errors.is_empty() { Ok(Self { http, ..Self::default() }) } else { Err(errors) }
     }
 
     /// The widest permission to reach `host`, a lower-case name or an address without brackets, on `port`.

@@ -5,18 +5,21 @@ use serde_json::{Map, Value, json};
 
 use super::Result_;
 use super::contender::Kind;
+use super::drain::Drained;
 use super::latency::Latency;
 use super::sandbox::Sandbox;
+use super::scale::Scale;
 
 pub(crate) struct Report {
     pub results: Vec<Result_>,
     pub latencies: Vec<(Kind, Latency)>,
     pub sandbox: Option<Sandbox>,
+    pub scale: Option<Scale>,
 }
 
 impl Report {
     pub(crate) fn new(results: Vec<Result_>) -> Self {
-        Self { results, latencies: Vec::new(), sandbox: None }
+        Self { results, latencies: Vec::new(), sandbox: None, scale: None }
     }
 
     /// The best setting of a kind by its median jobs/s.
@@ -50,7 +53,7 @@ impl Result_ {
     }
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
@@ -109,6 +112,20 @@ pub(crate) fn print_sandbox(report: &Report) {
     print(&table);
 }
 
+pub(crate) fn print_scale(report: &Report) {
+    let Some(scale) = report.scale else { return };
+    let mut table = new_table(&["scale", "figure"]);
+    for row in scale.rows() {
+        table.add_row(row);
+    }
+    print(&table);
+}
+
+/// The median of the rounds' ratios: a machine that is slow for some rounds is so for both.
+fn ratio(ours: &Result_, theirs: &Result_, figure: impl Fn(&Drained) -> f64) -> f64 {
+    median(ours.runs.iter().zip(&theirs.runs).map(|(ours, theirs)| figure(ours) / figure(theirs)))
+}
+
 /// Ours over each of the others', best setting against best setting.
 fn ratios(report: &Report) -> Vec<(String, f64)> {
     let mut ratios = Vec::new();
@@ -119,12 +136,12 @@ fn ratios(report: &Report) -> Vec<(String, f64)> {
             let Some(theirs) = report.best(kind, remove) else { continue };
             ratios.push((
                 format!("throughput over {}, {kept}", kind.name()),
-                ours.jobs_per_s() / theirs.jobs_per_s(),
+                ratio(ours, theirs, |run| run.jobs_per_s),
             ));
             if kind != Kind::Ceiling {
                 ratios.push((
                     format!("CPU per job over {}, {kept}", kind.name()),
-                    ours.cpu_us() / theirs.cpu_us(),
+                    ratio(ours, theirs, |run| run.worker_us + run.redis_us),
                 ));
             }
         }
@@ -176,6 +193,7 @@ pub(crate) fn print_json(report: &Report) {
         "medians": medians,
         "pick_up": latencies,
         "sandbox": sandbox,
+        "scale": report.scale.map(Scale::json),
     });
     #[expect(clippy::print_stdout, reason = "the object is this chore's data")]
     {

@@ -11,8 +11,6 @@ use gristmill_queue::{
     AddedFlow, Connection, EventReader, Flow, JobView, NewJob, Queue, add_flow, check_custom_id,
     check_queue_name,
 };
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::arguments::AddArguments;
@@ -124,35 +122,6 @@ fn tell(id: &str, state: &str, returned: &str, reason: &str, as_json: bool) -> R
     Ok(ExitCode::SUCCESS)
 }
 
-/// A tree as people write it, in BullMQ's words.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Tree<'a> {
-    name: String,
-    #[serde(rename = "queueName", alias = "queue")]
-    queue: String,
-    #[serde(borrow, default)]
-    data: Option<&'a RawValue>,
-    #[serde(default)]
-    opts: Map<String, Value>,
-    #[serde(borrow, default)]
-    children: Vec<Tree<'a>>,
-}
-
-impl Tree<'_> {
-    fn flow(self) -> Result<Flow, Failure> {
-        let problem = |problem: String| format!("job `{}`: {problem}", self.name);
-        let options = NewJobOptions::read(&self.opts)
-            .map_err(|problems| Failure::problems(problems.into_iter().map(problem).collect()))?;
-        let data = self.data.map_or("{}", RawValue::get).to_owned();
-        Ok(Flow {
-            queue: self.queue,
-            job: NewJob { name: self.name, data, options, parent: None },
-            children: self.children.into_iter().map(Tree::flow).collect::<Result<_, _>>()?,
-        })
-    }
-}
-
 pub(crate) async fn add_tree(
     connection: &Connection,
     prefix: &str,
@@ -160,9 +129,7 @@ pub(crate) async fn add_tree(
     as_json: bool,
 ) -> Result<ExitCode, Failure> {
     let text = settings::read_json(tree)?;
-    let tree: Tree<'_> = serde_json::from_str(&text)
-        .map_err(|error| Failure::usage(format!("the flow cannot be read: {error}")))?;
-    let flow = tree.flow()?;
+    let flow = Flow::parse(&text).map_err(Failure::problems)?;
     let new_id = || uuid::Uuid::now_v7().to_string();
     let added = add_flow(connection, prefix, &flow, new_id, Clock::System.now_ms()).await?;
     if as_json {

@@ -1,0 +1,140 @@
+//! `/api/v1`: jobs, queues and schedulers over HTTP, for those whom the guard lets through.
+
+#![expect(unused_qualifications, reason = "the macros of utoipa write paths in full")]
+
+mod error;
+mod guard;
+mod jobs;
+mod queues;
+mod schedulers;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::middleware;
+use axum::response::Json;
+use axum::routing::get;
+use gristmill_core::clock::Clock;
+use gristmill_queue::{AuditRow, Connection, Queue, check_queue_name};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use utoipa::{IntoParams, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::server::Pages;
+use error::{ApiError, ApiResult};
+
+/// Bytes of a request's body.
+const MAX_BODY: usize = 16 << 20;
+/// Entries of one page.
+const MAX_PAGE: usize = 1_000;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Gristmill", description = "Jobs, queues and schedulers of BullMQ queues."),
+    tags(
+        (name = "jobs", description = "Adding, looking, moving"),
+        (name = "queues", description = "Whole queues"),
+        (name = "schedulers", description = "Jobs that are made again and again"),
+        (name = "audit", description = "Who changed what"),
+    )
+)]
+struct Document;
+
+/// What every handler works with.
+type Api = State<Arc<Pages>>;
+
+/// The routes, and the document that describes them.
+pub(crate) fn routes(pages: &Arc<Pages>) -> Router<Arc<Pages>> {
+    let (router, document) = described().split_for_parts();
+    router
+        .route("/api/v1/openapi.json", get(|| async move { Json(document) }))
+        .layer(middleware::from_fn_with_state(Arc::clone(pages), guard::guard))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+}
+
+fn described() -> OpenApiRouter<Arc<Pages>> {
+    OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(jobs::add, jobs::list))
+        .routes(routes!(jobs::show, jobs::remove, jobs::change))
+        .routes(routes!(jobs::logs))
+        .routes(routes!(jobs::retry))
+        .routes(routes!(jobs::promote))
+        .routes(routes!(jobs::cancel))
+        .routes(routes!(jobs::add_tree))
+        .routes(routes!(queues::list))
+        .routes(routes!(queues::show, queues::obliterate))
+        .routes(routes!(queues::pause))
+        .routes(routes!(queues::resume))
+        .routes(routes!(queues::drain))
+        .routes(routes!(queues::clean))
+        .routes(routes!(queues::retry_all))
+        .routes(routes!(queues::promote_all))
+        .routes(routes!(queues::limit))
+        .routes(routes!(schedulers::list))
+        .routes(routes!(schedulers::upsert, schedulers::remove))
+        .routes(routes!(audit))
+}
+
+/// A body of JSON, whatever its content type says.
+fn required<T: DeserializeOwned>(body: &[u8]) -> ApiResult<T> {
+    serde_json::from_slice(body).map_err(|error| ApiError::bad(format!("the body does not fit: {error}")))
+}
+
+/// A body that may be left out.
+fn optional<T: DeserializeOwned + Default>(body: &[u8]) -> ApiResult<T> {
+    if body.trim_ascii().is_empty() { Ok(T::default()) } else { required(body) }
+}
+
+/// Ms since the epoch; the API runs on the host's clock.
+fn now_ms() -> u64 {
+    Clock::System.now_ms()
+}
+
+impl Pages {
+    async fn connected(&self) -> ApiResult<Connection> {
+        self.redis().await.ok_or_else(|| ApiError::unavailable("Redis does not answer"))
+    }
+
+    async fn queue(&self, name: &str) -> ApiResult<Queue> {
+        check_queue_name(name)?;
+        Ok(Queue::new(self.connected().await?, &self.sources.prefix, name))
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+struct AuditQuery {
+    /// Rows at most [default: 100]
+    count: Option<usize>,
+}
+
+/// The newest changes, newest first
+#[utoipa::path(
+    get, path = "/api/v1/audit", tag = "audit", params(AuditQuery),
+    responses((status = 200, body = serde_json::Value))
+)]
+async fn audit(State(pages): Api, Query(query): Query<AuditQuery>) -> ApiResult<Json<Vec<AuditRow>>> {
+    Ok(Json(pages.connected().await?.audit_rows(query.count.unwrap_or(100).min(MAX_PAGE)).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_is_described_and_says_what_it_answers() {
+        let document = described().split_for_parts().1;
+        let document = serde_json::to_value(&document).unwrap();
+        let paths = document["paths"].as_object().unwrap();
+        assert_eq!(paths.len(), 19);
+        for (path, methods) in paths {
+            assert!(path.starts_with("/api/v1/"), "{path}");
+            for (method, operation) in methods.as_object().unwrap() {
+                assert!(operation["summary"].is_string(), "{method} {path} has no summary");
+                assert!(!operation["responses"].as_object().unwrap().is_empty(), "{method} {path}");
+            }
+        }
+    }
+}

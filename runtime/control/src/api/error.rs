@@ -1,0 +1,67 @@
+//! Errors as the API answers them.
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json, Response};
+use gristmill_queue::{ErrorKind, QueueError, Refusal, Unmoved};
+use serde_json::json;
+
+/// A status and why.
+#[derive(Debug)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    problems: Vec<String>,
+}
+
+pub(crate) type ApiResult<T> = Result<T, ApiError>;
+
+impl ApiError {
+    pub(crate) fn new(status: StatusCode, problem: impl Into<String>) -> Self {
+        Self { status, problems: vec![problem.into()] }
+    }
+
+    pub(crate) fn bad(problem: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, problem)
+    }
+
+    pub(crate) fn problems(problems: Vec<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, problems }
+    }
+
+    pub(crate) fn missing(problem: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, problem)
+    }
+
+    pub(crate) fn unavailable(problem: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, problem)
+    }
+
+    pub(crate) fn unmoved(why: Unmoved) -> Self {
+        let status = if why == Unmoved::NoJob { StatusCode::NOT_FOUND } else { StatusCode::CONFLICT };
+        Self::new(status, why.to_string())
+    }
+}
+
+impl From<QueueError> for ApiError {
+    fn from(error: QueueError) -> Self {
+        let status = match (&error, error.kind()) {
+            (QueueError::Job(_) | QueueError::NoHashTag { .. }, _) => StatusCode::BAD_REQUEST,
+            (_, ErrorKind::Unavailable) => StatusCode::SERVICE_UNAVAILABLE,
+            (_, ErrorKind::Refused) => StatusCode::BAD_GATEWAY,
+            (_, ErrorKind::Invalid) => StatusCode::CONFLICT,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(StatusCode::CONFLICT, format!("the job was not added: {refusal}"))
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        (self.status, Json(json!({ "error": self.problems.join("; "), "problems": self.problems })))
+            .into_response()
+    }
+}
