@@ -58,7 +58,7 @@ const traps = [
   '`active` says prev=waiting; `failed` is told once; retries-exhausted also for a single attempt',
   'a child’s failure policy is the one in its `parent` field',
   'ages are seconds; trimming tells no events and leaves deduplication keys alone',
-  'a rate limit set by hand counts where a maximum is known; the queue’s maximum beats the worker’s',
+  ['a rate limit set by hand holds; the queue’s maximum beats the worker’s', 'a Node worker obeys a limit set by hand only where it knows a maximum; ours always'],
   'pending children are checked before the lock; a job that is not active any more is not ended',
   'the worker leaves `meta` alone and serves producers that reset the length of the stream',
   'no keys of our own under a queue’s prefix; job ids that would collide with a key are refused',

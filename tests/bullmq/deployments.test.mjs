@@ -52,7 +52,7 @@ async function gristmill(args, env = {}) {
   return JSON.parse(stdout);
 }
 
-it.ours('Cluster: queues in several slots, delays, retries, flows and schedulers', async () => {
+it.ours('Cluster: queues in several slots, delays, retries, flows and schedulers [row-41]', async () => {
   const nodes = await cluster();
   const url = `redis://127.0.0.1:${nodes[0].port}`;
   const connection = new Cluster(nodes.map(({ port }) => ({ host: '127.0.0.1', port })), { redisOptions: { maxRetriesPerRequest: null } });
@@ -88,7 +88,7 @@ it.ours('Cluster: queues in several slots, delays, retries, flows and schedulers
   assert.deepEqual(listed.map((row) => row.queue), [...names].sort());
 });
 
-it.ours('Cluster: a queue without a hash tag is refused with the remedy', async () => {
+it.ours('Cluster: a queue without a hash tag is refused with the remedy [trap-12]', async () => {
   const nodes = await cluster();
   const url = `redis://127.0.0.1:${nodes[0].port}`;
   await assert.rejects(gristmill(['--redis', url, 'job', 'add', 'plain', 'n', '--json']), /hash tag.*prefix = "\{bull\}"/s);

@@ -31,7 +31,7 @@ it('a worker that drains renews the locks of what still runs [row-14]', async ()
   const worker = await serve(leaving, { lock_duration: '600ms', stalled_interval: '200ms' });
   const job = await leaving.add([{ op: 'sleep', ms: 2_500 }, ...value('in time')]);
   await leaving.inState(job, 'active');
-  const options = { connection: lab.redis.connection, stalledInterval: 200 };
+  const options = { connection: lab.redis.connection, prefix: lab.redis.prefix, stalledInterval: 200 };
   const watcher = new v6.Worker(leaving.name, (one, token) => perform(one, token, v6), options);
   watcher.on('error', (error) => leaving.errors.push(error));
   await watcher.waitUntilReady();

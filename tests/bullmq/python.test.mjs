@@ -5,7 +5,7 @@ import { before } from 'node:test';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { it } from './harness.mjs';
+import { deployment, it } from './harness.mjs';
 import { Lab } from './lib/lab.mjs';
 import { launch } from './lib/process.mjs';
 import { v6 } from './lib/clients.mjs';
@@ -30,6 +30,7 @@ const CASES = {
 
 /** Why the cases cannot run here; undefined when they can. */
 function missing() {
+  if (deployment !== 'server') return 'the cases are for a single server';
   const { status } = spawnSync('python3', ['-c', 'import ensurepip, venv']);
   return status === 0 ? undefined : 'there is no python3 with venv';
 }
