@@ -114,24 +114,30 @@ async fn call(
     let mut guest = std::pin::pin!(guest);
     let mut alarm = std::pin::pin!(tokio::time::sleep_until(times.soft.into()));
     let mut breaks = std::pin::pin!(interrupter.interrupted());
-    let mut warned = false;
-    loop {
+    // Where both limits are the same there is nothing to warn of.
+    let mut warn_of_time = times.soft < times.hard;
+    let ending = loop {
         tokio::select! {
-        // The guest first: most are done before anything else needs to be set up, and a guest that computes past its
-        // time then ends by its epoch, which knows where it was.
-        biased;
-            done = &mut guest => return Ending::Done(done),
+            // The guest first: most are done before anything else needs to be set up, and a guest that computes past
+            // its time then ends by its epoch, which knows where it was.
+            biased;
+            done = &mut guest => break Ending::Done(done),
             () = &mut alarm => {
-                if warned || Instant::now() >= times.hard {
-                    return Ending::TimedOut;
+                if Instant::now() >= times.hard {
+                    break Ending::TimedOut;
                 }
-                warned = true;
                 host.warn(Warning::Time);
+                warn_of_time = false;
                 alarm.as_mut().reset(times.hard.into());
             }
-            reason = &mut breaks => return Ending::Interrupted(reason),
+            reason = &mut breaks => break Ending::Interrupted(reason),
         }
+    };
+    // On a busy machine an attempt may pass both limits before anybody looks.
+    if warn_of_time && Instant::now() >= times.soft {
+        host.warn(Warning::Time);
     }
+    ending
 }
 
 /// Called in the middle of the guest's computation at each epoch.
