@@ -26,7 +26,7 @@ const rows = [
   'a running job moves itself to delayed, without using an attempt',
   ['a job that started more often than allowed fails', 'configured as `retry.max_starts`'],
   { title: 'a backoff strategy of the user’s own', reason:
-    'not applicable: the strategy is a function inside a Node worker; other types than fixed and exponential retry at once' },
+    'not applicable: the strategy is a function inside a Node worker; ours fails a job with another type than fixed and exponential' },
   'retrying a job that is gone, retried already, or active is refused',
   'a job whose lock is gone or another’s is not ended by the worker that lost it',
   'moving to delayed leaves no lock, completing leaves the stalled set',

@@ -1,6 +1,6 @@
 // Rate limits and global concurrency, alone and together, whatever a worker could take in one go.
 import assert from 'node:assert/strict';
-import { it, ours, until } from './harness.mjs';
+import { it, until } from './harness.mjs';
 import { v6 } from './lib/clients.mjs';
 import { Lab } from './lib/lab.mjs';
 
@@ -191,8 +191,7 @@ it.ours('a job that started more often than allowed fails without running [row-2
 });
 
 const last = own.queue(v6, 'last');
-const todo = ours && 'it is retried once more and fails with another reason than its own';
-it('the last start that is allowed is not retried [row-20]', { todo, skip: !ours && 'not for a Node worker' }, async () => {
+it.ours('the last start that is allowed is not retried [row-20]', async () => {
   const settings = { jobs: { '*': { retry: { max_starts: 2 } } } };
   await own.start({ queues: [{ ...last, name: last.name, settings }] });
   const fails = await last.add([{ op: 'fail', message: 'once more' }], { attempts: 5 });

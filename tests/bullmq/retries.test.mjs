@@ -88,6 +88,12 @@ for (const client of clients) {
     assert.equal((await open.fresh(job)).delay, 120_000);
   });
 
+  it.ours(title('a backoff of another type than fixed and exponential ends the job, which says so'), async () => {
+    const job = await open.add([fail], { attempts: 3, backoff: { type: 'own', delay: 10 } });
+    await assert.rejects(open.result(job), /backoff.*own/);
+    assert.equal((await open.fresh(job)).attemptsMade, 1);
+  });
+
   it(title('a job that waits for its retry shows reason, trace and attempts [row-17]'), async () => {
     const opts = { attempts: 3, backoff: { type: 'fixed', delay: LONG } };
     const job = await open.add([...failIn(1), { op: 'return', value: 'at last' }], opts);
