@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { it, until } from './harness.mjs';
 import { v6 } from './lib/clients.mjs';
 import { Lab } from './lib/lab.mjs';
@@ -97,8 +98,8 @@ it.ours('queues are paused, limited, drained, cleaned and obliterated', async ()
   await queue.add([]);
   assert.deepEqual((await call('POST', `${base}/drain`)).body, { removed: 1 });
   const limits = await call('PATCH', `${base}/limits`, { concurrency: 2, rate: '5/min' });
-  assert.deepEqual(limits.body, { concurrency: 2, max: 5, duration_ms: 60_000 });
-  assert.deepEqual((await call('PATCH', `${base}/limits`, { rate: null })).body, { concurrency: 2, max: null, duration_ms: null });
+  assert.deepEqual(limits.body, { concurrency: 2, max: 5, duration_ms: 60_000, held_ms: null });
+  assert.deepEqual((await call('PATCH', `${base}/limits`, { rate: null })).body, { concurrency: 2, max: null, duration_ms: null, held_ms: null });
   assert.equal((await call('PATCH', `${base}/limits`, { rate: 'often' })).status, 400);
   assert.equal((await call('GET', base)).body.limits.concurrency, 2);
   assert.equal((await call('POST', `${base}/resume`)).status, 204);
@@ -160,4 +161,32 @@ it.ours('the document describes the routes', async () => {
   const { body } = await call('GET', '/api/v1/openapi.json');
   assert.ok(body.paths['/api/v1/queues/{queue}/jobs'].post);
   assert.equal(Object.keys(body.paths).length, 19);
+});
+
+it.ours('errors have one form, and odd numbers are no harm', async () => {
+  for (const [method, where, status] of [
+    ['GET', `${base}/jobs`, 400], ['GET', '/api/v1/nothing', 404], ['PUT', '/api/v1/queues', 405],
+    ['DELETE', `${base}/jobs/nope`, 404], ['GET', `${base}/jobs/nope/logs`, 404], ['PATCH', `${base}/jobs/nope`, 400],
+  ]) {
+    const answer = await call(method, where, method === 'PATCH' ? {} : undefined);
+    assert.equal(answer.status, status, `${method} ${where}`);
+    assert.ok(Array.isArray(answer.body.problems), `${method} ${where}: ${JSON.stringify(answer.body)}`);
+  }
+  const far = 18_446_744_073_709_551_615n;
+  assert.deepEqual((await call('GET', `${base}/jobs?state=failed&from=${far}&count=1`)).status, 200);
+  for (const opts of [{ repeat: { every: 1000 } }, { parent: { id: '1', queue: 'bull:x' } }]) {
+    assert.equal((await call('POST', `${base}/jobs`, { name: 'n', opts })).status, 400);
+  }
+});
+
+it.ours('idle connections neither stay nor take the place of health checks', async () => {
+  const { hostname, port } = new URL(lab.worker.base);
+  const idle = await Promise.all(Array.from({ length: 200 }, () => new Promise((resolve) => {
+    const socket = connect(Number(port), hostname, () => resolve(socket));
+    socket.on('error', () => {});
+  })));
+  assert.equal(await lab.worker.status('/healthz/live'), 200);
+  let closed = 0;
+  for (const socket of idle) socket.on('close', () => closed++);
+  await until(() => closed === idle.length, () => `all are closed; ${closed} are`, 20_000);
 });

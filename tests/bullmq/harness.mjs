@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'node:test';
 import { Cluster, Redis } from 'ioredis';
 import { stringify } from 'smol-toml';
-import { cluster, sentinel, stopAll } from './lib/deployments.mjs';
+import { cluster, sentinel, stopServers } from './lib/deployments.mjs';
 import { end, freePort, launch, makeFolder, removeFolder, until } from './lib/process.mjs';
 
 export { freePort, until };
@@ -100,7 +100,8 @@ function described({ config, connection, prefix = 'bull', connect, stop }) {
 }
 
 async function startCluster() {
-  const nodes = (await cluster()).map(({ port }) => ({ host: '127.0.0.1', port }));
+  const servers = await cluster();
+  const nodes = servers.map(({ port }) => ({ host: '127.0.0.1', port }));
   const connect = () => {
     const client = new Cluster(nodes, { redisOptions: forever });
     // Of KEYS every master knows its own part only.
@@ -118,13 +119,13 @@ async function startCluster() {
     connect,
     stop: async () => {
       connection.disconnect();
-      await stopAll();
+      await stopServers(servers);
     },
   });
 }
 
 async function startSentinel() {
-  const { master, watcher, current, settled, close } = await sentinel();
+  const { master, replica, watcher, current, settled, close } = await sentinel();
   await end(master.program, 'SIGKILL');
   await until(async () => (await current()) !== master.port && settled(), 'the Sentinel has a new master', 30_000);
   const connection = { sentinels: [{ host: '127.0.0.1', port: watcher.port }], name: 'mill' };
@@ -139,7 +140,7 @@ async function startSentinel() {
     connect,
     stop: async () => {
       close();
-      await stopAll();
+      await stopServers([replica, watcher]);
     },
   });
 }

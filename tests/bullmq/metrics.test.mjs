@@ -135,7 +135,7 @@ it.ours('a flood of series is capped', async () => {
 });
 
 it.ours('/metrics and health answer within a second while handlers burn every core', async () => {
-  await burning.addAll(Array.from({ length: 8 }, () => [[{ op: 'burn', ms: 4_000 }]]));
+  await burning.addAll(Array.from({ length: 8 }, () => [[{ op: 'burn', ms: 8_000 }]]));
   await until(async () => (await burning.counts()).active === 8, 'eight jobs burn');
   for (let n = 0; n < 15; n++) {
     for (const path of ['/metrics', '/healthz/live', '/healthz/ready']) {

@@ -104,14 +104,14 @@ it.ours('a running job is cancelled: its guest stops and it is not tried again',
 
 it.ours('limits of a queue are those that Node reads, and hold', async () => {
   const set = await gristmill('queue', 'limit', name, '--concurrency', '1', '--rate', '50/s', '--json');
-  assert.deepEqual(set, { concurrency: 1, max: 50, duration_ms: 1000 });
+  assert.deepEqual(set, { concurrency: 1, max: 50, duration_ms: 1000, held_ms: null });
   assert.equal(await queue.queue.getGlobalConcurrency(), 1);
   const jobs = await queue.addAll([[[{ op: 'sleep', ms: 100 }]], [[{ op: 'sleep', ms: 100 }]]]);
   for (const job of jobs) await queue.result(job);
   const [first, second] = await Promise.all(jobs.map((job) => queue.fresh(job)));
   assert.ok(second.processedOn >= first.finishedOn || first.processedOn >= second.finishedOn, 'one after the other');
   const none = await gristmill('queue', 'limit', name, '--no-concurrency', '--no-rate', '--json');
-  assert.deepEqual(none, { concurrency: null, max: null, duration_ms: null });
+  assert.deepEqual(none, { concurrency: null, max: null, duration_ms: null, held_ms: null });
   assert.equal(await queue.queue.getGlobalConcurrency(), null);
 
   await gristmill('queue', 'limit', name, '--hold', '1h');
@@ -119,6 +119,7 @@ it.ours('limits of a queue are those that Node reads, and hold', async () => {
   // Taken from in the order of arrival, so it would have run by the time that the other queue's job has.
   await brisk.result(await brisk.add([]));
   assert.equal(await queue.queue.getJobState(held.id), 'waiting');
+  assert.match(await gristmill('queue', 'show', name), /held for/);
   await gristmill('queue', 'limit', name, '--hold', '0s');
   assert.equal(await queue.result(held), 'released');
 });

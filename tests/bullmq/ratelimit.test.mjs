@@ -4,7 +4,19 @@ import { it, until } from './harness.mjs';
 import { v6 } from './lib/clients.mjs';
 import { Lab } from './lib/lab.mjs';
 
-const lab = new Lab();
+// Most queues have one worker together; those of settings under test get one of their own.
+const lab = new Lab({ autostart: false, ready: serve });
+const served = [];
+const shares = (name, settings) => {
+  const queue = lab.queue(v6, name, settings);
+  served.push(queue);
+  return queue;
+};
+
+async function serve() {
+  lab.worker = await lab.start({ queues: served });
+}
+
 const HOUR = 3_600_000;
 const value = (value) => [{ op: 'return', value }];
 const many = (count, steps = value(1), opts) => Array.from({ length: count }, () => [steps, opts]);
@@ -33,7 +45,7 @@ function mostAtOnce(history) {
   return most;
 }
 
-const shared = lab.queue(v6, 'shared');
+const shared = shares('shared');
 it('a queue’s rate limit holds across two workers, and limited jobs wait [row-30]', async () => {
   await shared.queue.setGlobalRateLimit(4, 600);
   const second = await lab.start({ queues: [shared], worker: { name: 'second' } });
@@ -44,12 +56,11 @@ it('a queue’s rate limit holds across two workers, and limited jobs wait [row-
   await second.stop();
 });
 
-const alone = lab.queue(v6, 'alone');
+const alone = shares('alone');
 const limited = (queue, rate_limit) => ({ ...queue, name: queue.name, settings: { rate_limit } });
-const own = new Lab({ autostart: false, only: 'ours' });
-const mine = own.queue(v6, 'mine');
+const mine = lab.queue(v6, 'mine');
 it.ours('a worker’s own rate limit holds, and limited jobs wait [row-30]', async () => {
-  await own.start({ queues: [limited(mine, '5/s')] });
+  await lab.start({ queues: [limited(mine, '5/s')] });
   await mine.addAll(many(12));
   await mine.finished(12);
   const times = await starts(mine);
@@ -58,10 +69,10 @@ it.ours('a worker’s own rate limit holds, and limited jobs wait [row-30]', asy
   assert.deepEqual(await mine.history('delayed'), []);
 });
 
-const outvoted = own.queue(v6, 'outvoted');
+const outvoted = lab.queue(v6, 'outvoted');
 it.ours('the queue’s maximum beats the worker’s [trap-9]', async () => {
   await outvoted.queue.setGlobalRateLimit(3, 500);
-  await own.start({ queues: [limited(outvoted, '100/s')] });
+  await lab.start({ queues: [limited(outvoted, '100/s')] });
   await outvoted.addAll(many(3));
   await outvoted.finished(3);
   const job = await outvoted.add(value('limited'));
@@ -70,7 +81,7 @@ it.ours('the queue’s maximum beats the worker’s [trap-9]', async () => {
   assert.ok(times[3] - times[0] >= 495, `the fourth started after ${times[3] - times[0]} ms`);
 });
 
-const hung = lab.queue(v6, 'hung');
+const hung = shares('hung');
 it('a job that runs longer than the window does not hold up the limit [row-30]', async () => {
   await hung.queue.setGlobalRateLimit(1, 200);
   const slow = await hung.add([{ op: 'sleep', ms: 2_500 }]);
@@ -81,7 +92,7 @@ it('a job that runs longer than the window does not hold up the limit [row-30]',
   within(await starts(hung), 1, 200);
 });
 
-const ranked = lab.queue(v6, 'ranked', { concurrency: 1 });
+const ranked = shares('ranked', { concurrency: 1 });
 it('priorities hold, and delayed jobs become due, while a rate limit slows the queue [row-31]', async () => {
   await ranked.queue.setGlobalRateLimit(1, 300);
   await ranked.queue.pause();
@@ -95,7 +106,7 @@ it('priorities hold, and delayed jobs become due, while a rate limit slows the q
   within(await starts(ranked), 1, 300);
 });
 
-const halted = lab.queue(v6, 'halted');
+const halted = shares('halted');
 it('a limit set by hand holds where a maximum is known, and runs out [row-31] [trap-9]', async () => {
   await halted.queue.setGlobalRateLimit(100, 1_000);
   await halted.queue.rateLimit(1_200);
@@ -116,7 +127,7 @@ it.ours('a limit set by hand holds also where no maximum is known, and can be ta
   assert.equal(await alone.result(job), 'runs');
 });
 
-const dead = lab.queue(v6, 'dead');
+const dead = shares('dead');
 it('a deferred failure does not count for a rate limit [trap-5]', async () => {
   await dead.queue.setGlobalRateLimit(1, HOUR);
   await dead.queue.pause();
@@ -129,7 +140,7 @@ it('a deferred failure does not count for a rate limit [trap-5]', async () => {
   assert.equal(await dead.keys.get(dead.key('limiter')), '1');
 });
 
-const both = lab.queue(v6, 'both', { concurrency: 16 });
+const both = shares('both', { concurrency: 16 });
 it('global concurrency and a rate limit hold together, however much a batch could take [row-28] [own-batch-limits]', async () => {
   await both.queue.setGlobalConcurrency(3);
   await both.queue.setGlobalRateLimit(5, 400);
@@ -141,7 +152,7 @@ it('global concurrency and a rate limit hold together, however much a batch coul
   within(await starts(both), 5, 400);
 });
 
-const nested = lab.queue(v6, 'nested', { jobs: { '*': { allow: { enqueue: ['nested-v6'] } } } });
+const nested = shares('nested', { jobs: { '*': { allow: { enqueue: ['nested-v6'] } } } });
 it('a parent that waits for its children leaves its place under global concurrency [row-28]', async () => {
   await nested.queue.setGlobalConcurrency(1);
   const child = { op: 'enqueue', queue: nested.name, name: 'leaf', data: { steps: value(1) }, child: true };
@@ -150,7 +161,7 @@ it('a parent that waits for its children leaves its place under global concurren
   assert.equal(mostAtOnce(await nested.history()), 1);
 });
 
-const retried = lab.queue(v6, 'retried');
+const retried = shares('retried');
 it('retries after a backoff find a place under global concurrency [row-29] [trap-13]', async () => {
   await retried.queue.setGlobalConcurrency(1);
   const once = [{ op: 'if', attempt: 1, steps: [{ op: 'fail', message: 'once' }] }, { op: 'sleep', ms: 20 }];
@@ -164,7 +175,7 @@ it('retries after a backoff find a place under global concurrency [row-29] [trap
   for (const { event } of history) assert.ok((active += event === 'active' ? 1 : -1) <= 1, 'one at a time');
 });
 
-const wedged = lab.queue(v6, 'wedged');
+const wedged = shares('wedged');
 it('removing an active job without a lock lets the next one start under global concurrency [row-29]', async () => {
   await wedged.queue.setGlobalConcurrency(1);
   await wedged.queue.pause();
@@ -179,10 +190,10 @@ it('removing an active job without a lock lets the next one start under global c
   assert.deepEqual(await wedged.started(), [next.id]);
 });
 
-const counted = own.queue(v6, 'counted');
+const counted = lab.queue(v6, 'counted');
 it.ours('a job that started more often than allowed fails without running [row-20]', async () => {
   const settings = { jobs: { '*': { retry: { max_starts: 2 } } } };
-  await own.start({ queues: [{ ...counted, name: counted.name, settings }] });
+  await lab.start({ queues: [{ ...counted, name: counted.name, settings }] });
   const job = await counted.add([{ op: 'log', line: 'ran' }, { op: 'delay', ms: 50 }], { attempts: 5 });
   await assert.rejects(counted.result(job), { message: 'job started more than allowable limit' });
   assert.equal((await counted.fresh(job)).attemptsStarted, 3);
@@ -190,10 +201,10 @@ it.ours('a job that started more often than allowed fails without running [row-2
   assert.equal(logs.filter((line) => line.includes('ran')).length, 2);
 });
 
-const last = own.queue(v6, 'last');
+const last = lab.queue(v6, 'last');
 it.ours('the last start that is allowed is not retried [row-20]', async () => {
   const settings = { jobs: { '*': { retry: { max_starts: 2 } } } };
-  await own.start({ queues: [{ ...last, name: last.name, settings }] });
+  await lab.start({ queues: [{ ...last, name: last.name, settings }] });
   const fails = await last.add([{ op: 'fail', message: 'once more' }], { attempts: 5 });
   await assert.rejects(last.result(fails), { message: 'once more' });
   assert.equal((await last.fresh(fails)).attemptsMade, 2, 'the second start was the last one allowed');

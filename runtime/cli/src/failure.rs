@@ -74,6 +74,9 @@ impl From<QueueError> for Failure {
                 (NO_REDIS, "\nhint: is the server running, and is `redis.url` or `REDIS_URL` its address?")
             }
             ErrorKind::Refused => (NO_REDIS, ""),
+            ErrorKind::Invalid if matches!(error, QueueError::Job(_) | QueueError::NoHashTag { .. }) => {
+                (USAGE, "")
+            }
             ErrorKind::Invalid => (FAILED, ""),
         };
         Self { code, lines: vec![format!("{error}{hint}")] }

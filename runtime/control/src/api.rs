@@ -9,12 +9,15 @@ mod queues;
 mod schedulers;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Query, State};
-use axum::middleware;
-use axum::response::Json;
-use axum::routing::get;
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Query, Request, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{any, get};
 use gristmill_core::clock::Clock;
 use gristmill_queue::{AuditRow, Connection, Queue, check_queue_name};
 use serde::Deserialize;
@@ -51,6 +54,17 @@ pub(crate) fn routes(pages: &Arc<Pages>) -> Router<Arc<Pages>> {
     let (router, document) = described().split_for_parts();
     router
         .route("/api/v1/openapi.json", get(|| async move { Json(document) }))
+        .route(
+            "/api/v1/{*rest}",
+            any(async || ApiError::missing("there is no such call; see /api/v1/openapi.json")),
+        )
+        .method_not_allowed_fallback(async || {
+            ApiError::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "this path has no such method; see /api/v1/openapi.json",
+            )
+        })
+        .layer(middleware::from_fn(in_time))
         .layer(middleware::from_fn_with_state(Arc::clone(pages), guard::guard))
         .layer(DefaultBodyLimit::max(MAX_BODY))
 }
@@ -76,6 +90,28 @@ fn described() -> OpenApiRouter<Arc<Pages>> {
         .routes(routes!(schedulers::list))
         .routes(routes!(schedulers::upsert, schedulers::remove))
         .routes(routes!(audit))
+}
+
+/// The longest that a call may take, its body included: clearing a long queue takes a while, a body does not.
+const MAX_TIME: Duration = Duration::from_secs(300);
+
+async fn in_time(request: Request, next: Next) -> Response {
+    let late = || {
+        ApiError::new(StatusCode::REQUEST_TIMEOUT, "the call took too long; what it had begun may be done")
+    };
+    tokio::time::timeout(MAX_TIME, next.run(request)).await.unwrap_or_else(|_| late().into_response())
+}
+
+/// Parameters of the query, with errors in the API's form.
+struct Params<T>(T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let read = Query::<T>::from_request_parts(parts, state).await;
+        read.map(|Query(params)| Self(params)).map_err(|error| ApiError::bad(error.body_text()))
+    }
 }
 
 /// A body of JSON, whatever its content type says.
@@ -115,7 +151,7 @@ struct AuditQuery {
     get, path = "/api/v1/audit", tag = "audit", params(AuditQuery),
     responses((status = 200, body = serde_json::Value))
 )]
-async fn audit(State(pages): Api, Query(query): Query<AuditQuery>) -> ApiResult<Json<Vec<AuditRow>>> {
+async fn audit(State(pages): Api, Params(query): Params<AuditQuery>) -> ApiResult<Json<Vec<AuditRow>>> {
     Ok(Json(pages.connected().await?.audit_rows(query.count.unwrap_or(100).min(MAX_PAGE)).await?))
 }
 

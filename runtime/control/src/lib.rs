@@ -1,6 +1,7 @@
 //! HTTP: metrics, health and the API, on a thread of their own so that they answer while handlers use every core.
 
 mod api;
+mod connections;
 mod health;
 mod server;
 

@@ -15,6 +15,7 @@ use gristmill_queue::{Connection, Queue, STATES, Server};
 use gristmill_telemetry::Metrics;
 use tokio::sync::Mutex;
 
+use crate::connections;
 use crate::health::Heartbeat;
 
 /// How long a page waits for Redis before it goes on with what it has.
@@ -87,8 +88,7 @@ impl Bound {
         let serve = move || {
             let _: Result<(), std::io::Error> = runtime.block_on(async move {
                 let listener = tokio::net::TcpListener::from_std(self.listener)?;
-                let service = router(sources).into_make_service_with_connect_info::<SocketAddr>();
-                axum::serve(listener, service).await
+                connections::serve(listener, router(sources)).await
             });
         };
         std::thread::Builder::new()

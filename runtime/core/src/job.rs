@@ -19,4 +19,6 @@ pub struct Job {
     pub enqueued_at_ms: u64,
     /// When it was to run: for its first start `enqueued_at_ms` plus its delay, for a later one its start.
     pub scheduled_at_ms: u64,
+    /// What goes with the job beside its data; names as the producer wrote them.
+    pub headers: Vec<(String, String)>,
 }

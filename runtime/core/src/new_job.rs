@@ -159,6 +159,14 @@ impl Reader<'_> {
 
     /// An option that is not BullMQ's is kept, unless it looks like a slip of the pen.
     fn suggest_names(&mut self) {
+        // BullMQ's clients turn these into something else before a job is stored; here they would do nothing.
+        for (name, instead) in
+            [("repeat", "make a job scheduler"), ("parent", "add a flow, or a child from a handler")]
+        {
+            if self.value(name).is_some() {
+                self.problems.push(format!("options: `{name}` cannot be given with a job; {instead}"));
+            }
+        }
         for name in self.options.keys().filter(|name| !KNOWN.contains(&name.as_str())) {
             let lower = name.to_lowercase();
             let meant = KNOWN.iter().find(|known| known.to_lowercase() == lower).copied().or_else(|| {

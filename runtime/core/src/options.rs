@@ -46,6 +46,8 @@ pub struct JobOptions {
     pub keep_logs: Option<u64>,
     /// Hard limit of one attempt's wall time; never above that of the job type.
     pub timeout_ms: Option<u64>,
+    /// What the producer's telemetry put into `tm` to go with the job, W3C trace context first of all.
+    pub headers: Vec<(String, String)>,
     /// Names of fields that were present but unusable.
     pub odd: Vec<&'static str>,
 }
@@ -61,6 +63,7 @@ impl JobOptions {
         stack_trace_limit: None,
         keep_logs: None,
         timeout_ms: None,
+        headers: Vec::new(),
         odd: Vec::new(),
     };
 
@@ -92,6 +95,7 @@ impl JobOptions {
                 whole(v).map(|n| Some(usize::try_from(n).unwrap_or(usize::MAX)))
             }),
             keep_logs: reader.read("kl", |v| whole(v).map(Some)),
+            headers: reader.read("tm", |v| v.as_str().map(|text| Some(headers(text)))).unwrap_or_default(),
             timeout_ms: reader.read("timeout", |v| whole(v).map(|ms| (ms > 0).then_some(ms))),
             odd: Vec::new(),
         };
@@ -125,6 +129,21 @@ fn whole(value: &Value) -> Option<u64> {
     value
         .as_u64()
         .or_else(|| value.as_f64().filter(|f| (0.0..9_007_199_254_740_992.0).contains(f)).map(|f| f as u64))
+}
+
+/// Headers of one job.
+const MAX_HEADERS: usize = 32;
+/// Bytes of a header's name, and of its value.
+const MAX_HEADER: usize = 1 << 10;
+
+/// A JSON object of texts, as propagators write it; anything else in it is left out.
+fn headers(text: &str) -> Vec<(String, String)> {
+    let Ok(map) = serde_json::from_str::<Map<String, Value>>(text) else { return Vec::new() };
+    let texts = map.into_iter().filter_map(|(name, value)| match value {
+        Value::String(value) if name.len() <= MAX_HEADER && value.len() <= MAX_HEADER => Some((name, value)),
+        _ => None,
+    });
+    texts.take(MAX_HEADERS).collect()
 }
 
 fn backoff(value: &Value) -> Option<Option<Backoff>> {
@@ -217,6 +236,15 @@ mod tests {
     fn keep_policies(#[case] value: &str, #[case] expected: Option<Keep>) {
         let options = JobOptions::parse(&format!(r#"{{"removeOnComplete":{value}}}"#));
         assert_eq!((options.remove_on_complete, options.odd), (expected, vec![]));
+    }
+
+    #[rstest::rstest]
+    #[case(r#"{"tm":"{\"traceparent\":\"00-1-2-01\",\"n\":5}"}"#, &[("traceparent", "00-1-2-01")])]
+    #[case(r#"{"tm":"no JSON"}"#, &[])]
+    #[case("{}", &[])]
+    fn telemetry_becomes_headers(#[case] opts: &str, #[case] expected: &[(&str, &str)]) {
+        let headers = JobOptions::parse(opts).headers;
+        assert_eq!(headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect::<Vec<_>>(), expected);
     }
 
     #[test]

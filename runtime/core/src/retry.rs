@@ -111,6 +111,8 @@ const RATE_LIMITED_DELAY_MS: u64 = 1_000;
 const MIN_DEFERRAL_MS: u64 = 10;
 /// A job that was started this often without using an attempt is not handed back without a delay any more.
 const MAX_FREE_STARTS: u32 = 100;
+/// How long such a job waits each time that it waits for children and has none.
+const SPINNING_MS: u64 = 1_000;
 
 /// Where the job goes; `None` writes nothing (the job is not ours any more). `random` in [0, 1).
 #[must_use]
@@ -139,7 +141,9 @@ pub fn decide(outcome: &Outcome, facts: &Facts<'_>, policy: &JobPolicy, random: 
             Action::Release
         }
         Outcome::Deferred { delay, .. } => Action::Delay { delay_ms: millis(*delay).max(MIN_DEFERRAL_MS) },
-        Outcome::WaitForChildren => Action::WaitForChildren,
+        Outcome::WaitForChildren => Action::WaitForChildren {
+            else_ms: if facts.free_starts() < MAX_FREE_STARTS { MIN_DEFERRAL_MS } else { SPINNING_MS },
+        },
         Outcome::Interrupted(Interrupt::LockLost) => return None,
         Outcome::Interrupted(Interrupt::Drained) => Action::Release,
         Outcome::Interrupted(Interrupt::Cancelled) => failed("cancelled", None, false, facts, policy, random),

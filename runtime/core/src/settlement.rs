@@ -55,5 +55,8 @@ pub enum Action {
     /// Back to the front of the queue, with no attempt counted.
     Release,
     /// To `waiting-children`, or to `delayed` for a moment when no child is pending any more.
-    WaitForChildren,
+    WaitForChildren {
+        /// That moment.
+        else_ms: u64,
+    },
 }

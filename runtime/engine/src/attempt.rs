@@ -149,6 +149,7 @@ impl Executor {
                 data,
                 enqueued_at_ms: taken.timestamp_ms,
                 scheduled_at_ms,
+                headers: facts.options.headers.clone(),
             },
             limits: Arc::clone(&limits),
             allow: Arc::clone(&job_type.allow),

@@ -34,12 +34,19 @@ pub struct MinuteCounts {
     pub minutes: Vec<u64>,
 }
 
+/// Jobs read at once.
+const PART: usize = 10;
+/// A page of jobs ends soon after as many bytes.
+const MAX_PAGE_BYTES: usize = 4 << 20;
+
 impl Queue {
     /// Ids of jobs in a state, as BullMQ's getters order them: waiting and active ones from the next, ordered sets from
     /// the first, finished ones from the newest. At most `count` from the `from`-th. The state is one of
     /// [`crate::STATES`].
     pub async fn page(&self, state: &str, from: usize, count: usize) -> Result<Vec<String>, QueueError> {
-        let last = from + count.max(1) - 1;
+        // Redis counts with 64 bits and a sign.
+        let from = from.min(usize::MAX >> 2);
+        let last = from.saturating_add(count.clamp(1, usize::MAX >> 2) - 1);
         let (key, is_list) = match state {
             "waiting" => ("wait", true),
             "active" | "paused" => (state, true),
@@ -64,36 +71,43 @@ impl Queue {
         }
     }
 
-    /// The jobs of a page; ids without a job are left out. Logs are not read.
+    /// The jobs of a page, and how many of its ids were read: fewer when they are large, so go on from there. Ids without
+    /// a job are left out. Logs are not read.
     pub async fn jobs(
         &self,
         state: &'static str,
         from: usize,
         count: usize,
-    ) -> Result<Vec<JobView>, QueueError> {
+    ) -> Result<(Vec<JobView>, usize), QueueError> {
         let ids = self.page(state, from, count).await?;
-        if ids.is_empty() {
-            return Ok(Vec::new());
+        let (mut views, mut read, mut bytes) = (Vec::new(), 0, 0);
+        for part in ids.chunks(PART) {
+            let mut pipe = redis::pipe();
+            for id in part {
+                pipe.cmd("HGETALL").arg(self.keys.key(id));
+            }
+            pipe.ignore_errors();
+            for (id, fields) in part.iter().zip(self.connection.call_all(&pipe).await?) {
+                let view = JobView { id: id.clone(), state, fields: pairs(fields), logs: Vec::new() };
+                bytes += view.fields.values().map(String::len).sum::<usize>();
+                if !view.fields.is_empty() {
+                    views.push(view);
+                }
+            }
+            read += part.len();
+            if bytes > MAX_PAGE_BYTES {
+                break;
+            }
         }
-        let mut pipe = redis::pipe();
-        for id in &ids {
-            pipe.cmd("HGETALL").arg(self.keys.key(id));
-        }
-        pipe.ignore_errors();
-        let views = ids.into_iter().zip(self.connection.call_all(&pipe).await?).map(|(id, fields)| JobView {
-            id,
-            state,
-            fields: pairs(fields),
-            logs: Vec::new(),
-        });
-        Ok(views.filter(|view| !view.fields.is_empty()).collect())
+        Ok((views, read))
     }
 
     /// Log lines of a job from the `from`-th, oldest first, and how many there are.
     pub async fn logs(&self, id: &str, from: usize, count: usize) -> Result<(Vec<String>, u64), QueueError> {
+        let (from, count) = (from.min(usize::MAX >> 2), count.clamp(1, usize::MAX >> 2));
         let key = self.keys.key(&format!("{id}:logs"));
         let mut pipe = redis::pipe();
-        pipe.cmd("LRANGE").arg(&key).arg(from).arg(from + count.max(1) - 1).cmd("LLEN").arg(&key);
+        pipe.cmd("LRANGE").arg(&key).arg(from).arg(from + count - 1).cmd("LLEN").arg(&key);
         pipe.ignore_errors();
         let answers = self.connection.call_all(&pipe).await?;
         let lines = match answers.first() {

@@ -1,6 +1,6 @@
 //! Reading queues and jobs, for people and metrics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redis::Value;
 use serde::Serialize;
@@ -111,32 +111,37 @@ pub(crate) fn pairs(value: Value) -> BTreeMap<String, String> {
 
 /// The queues that exist under a prefix, by their `meta` keys. Walks the whole keyspace in small steps.
 pub async fn queue_names(connection: &Connection, prefix: &str) -> Result<Vec<String>, QueueError> {
-    let mut names = std::collections::BTreeSet::new();
-    let pattern = format!("{}:*:meta", escape_pattern(prefix));
     let name = |key: String| {
         let rest = key.strip_prefix(prefix)?.strip_prefix(':')?.strip_suffix(":meta")?;
         (!rest.contains(':')).then(|| rest.to_owned())
     };
+    let pattern = format!("{}:*:meta", escape_pattern(prefix));
+    Ok(scan(connection, &pattern).await?.into_iter().filter_map(name).collect())
+}
+
+/// Every key that fits a pattern, each once, sorted. Walks the whole keyspace in small steps.
+pub(crate) async fn scan(connection: &Connection, pattern: &str) -> Result<BTreeSet<String>, QueueError> {
+    let mut found = BTreeSet::new();
     let step = |answer: Option<Value>| {
         let mut cursor = "0".to_owned();
         if let Some(Value::Array(answer)) = answer {
             let mut answer = answer.into_iter();
             cursor = answer.next().map(text).unwrap_or_default();
             if let Some(Value::Array(keys)) = answer.next() {
-                names.extend(keys.into_iter().map(text).filter_map(name));
+                found.extend(keys.into_iter().map(text));
             }
             if cursor == "0" || cursor.is_empty() {
                 return None;
             }
         }
         let mut command = redis::cmd("SCAN");
-        command.arg(&cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(1_000);
+        command.arg(&cursor).arg("MATCH").arg(pattern).arg("COUNT").arg(1_000);
         Some(command)
     };
     connection.walk(step).await?;
-    Ok(names.into_iter().collect())
+    Ok(found)
 }
 
-fn escape_pattern(text: &str) -> String {
+pub(crate) fn escape_pattern(text: &str) -> String {
     text.chars().flat_map(|c| if "*?[]\\".contains(c) { vec!['\\', c] } else { vec![c] }).collect()
 }

@@ -6,6 +6,7 @@ use redis::Value;
 
 use crate::Queue;
 use crate::error::QueueError;
+use crate::inspect::{escape_pattern, scan};
 use crate::script::{CLEAN, DRAIN, MOVE, MOVE_MANY, OBLITERATE, PAUSE, REMOVE};
 use crate::turn::{integer, number, text};
 
@@ -79,19 +80,31 @@ pub struct QueueLimits {
     pub max: Option<u64>,
     /// Ms of `max`.
     pub duration_ms: Option<u64>,
+    /// Ms for which no job starts; see [`Queue::hold`].
+    pub held_ms: Option<u64>,
 }
 
 impl Queue {
     /// The limits in the queue's `meta`.
     pub async fn limits(&self) -> Result<QueueLimits, QueueError> {
-        let mut command = redis::cmd("HMGET");
-        command.arg(self.keys.key("meta")).arg("concurrency").arg("max").arg("duration");
-        let Value::Array(fields) = self.connection.call(&command).await? else {
+        let (meta, limiter) = (self.keys.key("meta"), self.keys.key("limiter"));
+        let mut pipe = redis::pipe();
+        pipe.cmd("HMGET").arg(meta).arg("concurrency").arg("max").arg("duration");
+        pipe.cmd("GET").arg(&limiter).cmd("PTTL").arg(&limiter);
+        let Ok([Value::Array(fields), counter, left]) =
+            <[Value; 3]>::try_from(self.connection.call_all(&pipe).await?)
+        else {
             return Err(self.connection.unfit("limits"));
         };
         let mut fields = fields.iter().map(|field| Some(number(field)).filter(|n| *n > 0));
         let mut next = || fields.next().flatten();
-        Ok(QueueLimits { concurrency: next(), max: next(), duration_ms: next() })
+        let held = number(&counter) >= HELD;
+        Ok(QueueLimits {
+            concurrency: next(),
+            max: next(),
+            duration_ms: next(),
+            held_ms: u64::try_from(integer(&left)).ok().filter(|ms| held && *ms > 0),
+        })
     }
 
     /// Sets or, with `None`, lifts the queue's concurrency for all workers. Safe to repeat.
@@ -316,10 +329,22 @@ impl Queue {
             let mut call = OBLITERATE.call(&self.keys, now_ms);
             match integer(&call.arg(u8::from(force)).arg(PAGE).send(&self.connection).await?) {
                 1 => {}
-                0 => return Ok(Ok(())),
+                0 => {
+                    self.forget_state().await?;
+                    return Ok(Ok(()));
+                }
                 -1 => return Ok(Err(Spared::NotPaused)),
                 _ => return Ok(Err(Spared::Running)),
             }
         }
+    }
+
+    /// Removes what handlers of this queue have kept. Safe to repeat.
+    async fn forget_state(&self) -> Result<(), QueueError> {
+        let pattern = format!("gristmill:{}state*", escape_pattern(self.keys.base()));
+        for key in scan(&self.connection, &pattern).await? {
+            self.connection.call(redis::cmd("UNLINK").arg(key)).await?;
+        }
+        Ok(())
     }
 }

@@ -160,12 +160,15 @@ fn write(call: &mut Call<'_>, settlement: &Settlement, finished_ms: u64) {
                 .arg(none)
                 .arg(none);
         }
-        Action::Release | Action::WaitForChildren => {
-            let word = if settlement.action == Action::Release { "release" } else { "children" };
-            call.arg(word).arg(finished_ms);
+        Action::Release => {
+            call.arg("release").arg(finished_ms);
             for _ in 0..6 {
                 call.arg(none);
             }
+        }
+        Action::WaitForChildren { else_ms } => {
+            call.arg("children").arg(finished_ms).arg(none).arg(none).arg(else_ms);
+            call.arg(none).arg(none).arg(none);
         }
     }
 }

@@ -51,6 +51,7 @@ fn job() -> Job {
         data: DATA.into(),
         enqueued_at_ms: 0,
         scheduled_at_ms: 0,
+        headers: Vec::new(),
     }
 }
 

@@ -66,6 +66,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 data: data.into(),
                 enqueued_at_ms: 0,
                 scheduled_at_ms: 0,
+                headers: Vec::new(),
             };
             let attempt = Attempt {
                 job,

@@ -41,6 +41,7 @@ pub(crate) struct Guest {
     pub(crate) enqueued: Budget,
     /// The queue of the job, which asks for new ones.
     pub(crate) queue: String,
+    pub(crate) headers: Vec<(String, String)>,
     table: ResourceTable,
     pub(crate) allow: Arc<Allow>,
     // Most handlers use neither; making them takes longer than a short attempt's share of the rest.
@@ -133,6 +134,7 @@ impl Guest {
             calls: Budget::new(limits.service_calls),
             enqueued: Budget::new(limits.enqueued_jobs),
             queue,
+            headers: Vec::new(),
             limits,
             interrupter,
             times,

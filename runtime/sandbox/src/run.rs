@@ -35,7 +35,7 @@ pub(crate) async fn run(free: &Semaphore, module: &Module, attempt: Attempt) -> 
 
     let fuel = module.metered().then(|| limits.fuel.unwrap_or(u64::MAX));
     let host_call = HOST_CALL.max(limits.output).saturating_add(HOST_CALL / 4);
-    let guest = Guest::new(
+    let mut guest = Guest::new(
         module.clone(),
         Arc::clone(&limits),
         allow,
@@ -44,6 +44,7 @@ pub(crate) async fn run(free: &Semaphore, module: &Module, attempt: Attempt) -> 
         times,
         job.queue.clone(),
     );
+    guest.headers = job.headers;
     let mut store = Store::new(module.pre().engine(), guest);
     store.limiter(|guest| &mut guest.memory);
     store.set_hostcall_fuel(host_call);

@@ -75,6 +75,10 @@ pub(crate) fn need(program: &str, debian: &[&str], homebrew: &str) -> Result<()>
     if has(program) {
         return Ok(());
     }
+    install(program, debian, homebrew)
+}
+
+fn install(program: &str, debian: &[&str], homebrew: &str) -> Result<()> {
     if has("brew") {
         say(&format!("installing {homebrew} with Homebrew"));
         return run(command("brew").args(["install", homebrew]));
@@ -120,6 +124,15 @@ pub(crate) fn need_node() -> Result<()> {
     }
     say("installing the packages of tests/bullmq");
     run(command("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder))
+}
+
+/// Python that can make an environment of its own, for BullMQ's Python client.
+pub(crate) fn need_python() -> Result<()> {
+    let modules = command("python3").args(["-c", "import venv, ensurepip"]).output();
+    if modules.is_ok_and(|output| output.status.success()) {
+        return Ok(());
+    }
+    install("python3", &["python3", "python3-venv"], "python")
 }
 
 /// A browser that runs without a screen, for what people see of our jobs.

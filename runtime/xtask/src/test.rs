@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::guests;
-use crate::steps::{build_host, command, need_chromium, need_node, need_redis, root, run, say};
+use crate::steps::{build_host, command, need_chromium, need_node, need_python, need_redis, root, run, say};
 
 #[derive(Debug, Args)]
 pub(crate) struct TestArguments {
@@ -79,6 +79,7 @@ fn lint() -> Result<()> {
 
 fn conformance() -> Result<()> {
     need_node()?;
+    need_python()?;
     need_chromium()?;
     let binary = build_host(false)?;
     say("BullMQ's clients against the binary");

@@ -52,7 +52,7 @@ pub fn headers() -> Vec<(String, String)> {
     host::headers()
 }
 
-/// W3C `traceparent` of the attempt's span, for calls that the host does not make itself.
+/// W3C `traceparent` that the producer put into the job, for calls that belong to its trace.
 #[must_use]
 pub fn traceparent() -> Option<String> {
     host::traceparent()

@@ -10,11 +10,13 @@
 //! #[gristmill::handler]
 //! fn invoice(job: Job, orders: Vec<u64>) -> Result<u64, JobError> {
 //!     let pages: Vec<u64> = enqueue::children()?.into_iter().map(|page| page.value).collect();
-//!     if pages.is_empty() {
-//!         for order in orders {
+//!     if pages.len() < orders.len() {
+//!         // All in one call, each with an id of its own: a second try after a crash adds only what is missing.
+//!         let page = |order: &u64| {
 //!             let id = format!("{}-{order}", job.id);
-//!             enqueue::submit(NewJob::new("page", &order)?.queue("pages").option("jobId", id).child())?;
-//!         }
+//!             Ok(NewJob::new("page", order)?.queue("pages").option("jobId", id).child())
+//!         };
+//!         enqueue::submit_many(orders.iter().map(page).collect::<Result<_, JobError>>()?)?;
 //!         return Err(JobError::wait_for_children());
 //!     }
 //!     Ok(pages.iter().sum())

@@ -41,7 +41,9 @@ impl fmt::Display for StateError {
         match self {
             Self::Invalid(why) => f.write_str(why),
             Self::TooLarge => f.write_str("the value is too large"),
-            Self::QuotaExceeded => f.write_str("the job type has as many keys as it may"),
+            Self::QuotaExceeded => {
+                f.write_str("the job type has as many keys, or the attempt has made as many calls, as it may")
+            }
             Self::Unavailable(why) => write!(f, "Redis did not answer: {why}"),
         }
     }

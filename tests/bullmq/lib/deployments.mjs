@@ -17,6 +17,12 @@ export async function folder() {
   return dir;
 }
 
+/** Ends some of the servers; other labs of the process go on. */
+export async function stopServers(some) {
+  await Promise.all(some.map(({ program }) => end(program, 'SIGKILL')));
+  await Promise.all(some.map(({ dir }) => removeFolder(dir)));
+}
+
 /** Ends every server that was started here. */
 export async function stopAll() {
   await Promise.all(servers.splice(0).map((server) => end(server, 'SIGKILL')));

@@ -179,7 +179,12 @@ async fn list(queue: &Queue, arguments: &ListArguments, as_json: bool) -> Result
         let state = STATES.into_iter().find(|state| *state == arguments.state).ok_or_else(|| {
             Failure::usage(format!("`{}` is no state; choose one of {}", arguments.state, STATES.join(", ")))
         })?;
-        queue.jobs(state, arguments.from, arguments.count).await?
+        let (jobs, read) = queue.jobs(state, arguments.from, arguments.count).await?;
+        if read > 0 && read < arguments.count && queue.page(state, arguments.from + read, 1).await?.len() == 1
+        {
+            anstream::eprintln!("the jobs are large; go on with `--from {}`", arguments.from + read);
+        }
+        jobs
     };
     if as_json {
         output::json(&jobs)?;
@@ -204,8 +209,11 @@ const SEARCHED: usize = 500;
 async fn poison(queue: &Queue, from: usize, count: usize) -> Result<Vec<JobView>, Failure> {
     let (mut found, mut at, mut passed) = (Vec::new(), 0, 0);
     while found.len() < count {
-        let page = queue.page("failed", at, SEARCHED).await?.len();
-        let jobs = queue.jobs("failed", at, SEARCHED).await?;
+        let (jobs, read) = queue.jobs("failed", at, SEARCHED).await?;
+        if read == 0 {
+            break;
+        }
+        at += read;
         for job in jobs
             .into_iter()
             .filter(|job| job.fields.get("failedReason").is_some_and(|reason| reason.starts_with(POISON)))
@@ -215,10 +223,6 @@ async fn poison(queue: &Queue, from: usize, count: usize) -> Result<Vec<JobView>
                 found.push(job);
             }
         }
-        if page < SEARCHED {
-            break;
-        }
-        at += SEARCHED;
     }
     Ok(found)
 }
@@ -231,6 +235,9 @@ async fn logs(
     as_json: bool,
 ) -> Result<ExitCode, Failure> {
     let (lines, total) = queue.logs(id, from, count).await?;
+    if total == 0 && queue.job(id).await?.is_none() {
+        return Err(Failure::new(format!("there is no job `{id}` in queue `{}`", queue.name())));
+    }
     if as_json {
         output::json(&json!({ "logs": lines, "count": total }))?;
         return Ok(ExitCode::SUCCESS);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gristmill_core::clock::Clock;
 use gristmill_core::config::Config;
-use gristmill_core::units::show_rate;
+use gristmill_core::units::{show_duration, show_rate};
 use gristmill_queue::{CLEANED, Connection, MinuteCounts, Queue, STATES, Spared, queue_names};
 use serde::Serialize;
 use serde_json::json;
@@ -98,7 +98,8 @@ async fn show_limits(queue: &Queue, as_json: bool) -> Result<ExitCode, Failure> 
     let rate = limits.max.zip(limits.duration_ms);
     let rate = rate.map(|(jobs, ms)| show_rate(jobs, Duration::from_millis(ms)));
     let concurrency = limits.concurrency.map(|n| n.to_string());
-    let rows = [("concurrency", concurrency), ("rate limit", rate)];
+    let held = limits.held_ms.map(|ms| show_duration(Duration::from_millis(ms)));
+    let rows = [("concurrency", concurrency), ("rate limit", rate), ("held for", held)];
     let rows = rows.map(|(name, value)| [name.to_owned(), value.unwrap_or_else(none)]);
     output::table([queue.name(), "on all workers"], rows);
     Ok(ExitCode::SUCCESS)
@@ -123,10 +124,11 @@ async fn show(queue: &Queue, as_json: bool) -> Result<ExitCode, Failure> {
     let (completed, failed) =
         (queue.minute_counts("completed", 60).await?, queue.minute_counts("failed", 60).await?);
     let schedulers = queue.schedulers(0, 1_000).await?.len();
+    let held_ms = queue.limits().await?.held_ms;
     if as_json {
         let counts: BTreeMap<_, _> = STATES.into_iter().zip(counts).collect();
         output::json(&json!({
-            "queue": queue.name(), "paused": paused, "counts": counts, "schedulers": schedulers,
+            "queue": queue.name(), "paused": paused, "held_ms": held_ms, "counts": counts, "schedulers": schedulers,
             "completed": completed, "failed": failed,
         }))?;
         return Ok(ExitCode::SUCCESS);
@@ -137,10 +139,18 @@ async fn show(queue: &Queue, as_json: bool) -> Result<ExitCode, Failure> {
             ["schedulers".to_owned(), schedulers.to_string()],
             ["completed in the last 60 counted minutes".to_owned(), hour(&completed)],
             ["failed in the last 60 counted minutes".to_owned(), hour(&failed)],
-            ["queue".to_owned(), if paused { "paused" } else { "running" }.to_owned()],
+            ["queue".to_owned(), state_of(paused, held_ms)],
         ]);
     output::table([queue.name(), ""], rows);
     Ok(ExitCode::SUCCESS)
+}
+
+fn state_of(paused: bool, held_ms: Option<u64>) -> String {
+    match held_ms {
+        _ if paused => "paused".to_owned(),
+        Some(ms) => format!("held for {}", show_duration(Duration::from_millis(ms))),
+        None => "running".to_owned(),
+    }
 }
 
 async fn list(connection: &Connection, config: &Config, as_json: bool) -> Result<ExitCode, Failure> {

@@ -84,6 +84,7 @@ pub(crate) fn run(arguments: RunArguments, global: &Global) -> Result<ExitCode, 
         data: data.into_bytes(),
         enqueued_at_ms: now,
         scheduled_at_ms: now,
+        headers: Vec::new(),
     };
     let terminal = Arc::new(Terminal::default());
     let attempt = Attempt {

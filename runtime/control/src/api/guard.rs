@@ -34,7 +34,7 @@ pub(super) async fn guard(State(pages): State<Arc<Pages>>, request: Request, nex
     let what = format!("{} {path}", request.method());
     let response = next.run(request).await;
     let row = AuditRow { at_ms: now_ms(), who, what, status: response.status().as_u16() };
-    tracing::info!(who = row.who, what = row.what, status = row.status, "changed through the API");
+    tracing::info!(who = row.who, what = row.what, status = row.status, "asked for through the API");
     if let Some(connection) = pages.redis().await
         && let Err(error) = connection.audit(&row).await
     {

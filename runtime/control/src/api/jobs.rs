@@ -1,7 +1,7 @@
 //! One job, or some.
 
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use gristmill_core::new_job::NewJobOptions;
@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::{ApiError, ApiResult};
-use super::{Api, MAX_PAGE, now_ms, optional, required};
+use super::{Api, MAX_PAGE, Params, now_ms, optional, required};
 
 /// A job to add.
 #[derive(Deserialize, ToSchema)]
@@ -118,7 +118,7 @@ pub(super) struct ListQuery {
     count: Option<usize>,
 }
 
-/// Jobs of one state
+/// Jobs of one state; a page of large ones ends early, after some 4 MiB
 #[utoipa::path(
     get, path = "/api/v1/queues/{queue}/jobs", tag = "jobs", params(("queue" = String, Path), ListQuery),
     responses((status = 200, body = serde_json::Value))
@@ -126,13 +126,13 @@ pub(super) struct ListQuery {
 pub(super) async fn list(
     State(pages): Api,
     Path(name): Path<String>,
-    Query(query): Query<ListQuery>,
+    Params(query): Params<ListQuery>,
 ) -> ApiResult<Json<Vec<JobView>>> {
     let state = STATES.into_iter().find(|state| *state == query.state).ok_or_else(|| {
         ApiError::bad(format!("`{}` is no state; choose one of {}", query.state, STATES.join(", ")))
     })?;
     let count = query.count.unwrap_or(100).clamp(1, MAX_PAGE);
-    Ok(Json(pages.queue(&name).await?.jobs(state, query.from, count).await?))
+    Ok(Json(pages.queue(&name).await?.jobs(state, query.from, count).await?.0))
 }
 
 fn missing(id: &str) -> ApiError {
@@ -168,10 +168,14 @@ pub(super) struct LogsQuery {
 pub(super) async fn logs(
     State(pages): Api,
     Path((name, id)): Path<(String, String)>,
-    Query(query): Query<LogsQuery>,
+    Params(query): Params<LogsQuery>,
 ) -> ApiResult<Json<Value>> {
     let count = query.count.unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
-    let (lines, total) = pages.queue(&name).await?.logs(&id, query.from, count).await?;
+    let queue = pages.queue(&name).await?;
+    let (lines, total) = queue.logs(&id, query.from, count).await?;
+    if total == 0 && queue.job(&id).await?.is_none() {
+        return Err(missing(&id));
+    }
     Ok(Json(json!({ "logs": lines, "count": total })))
 }
 
@@ -191,7 +195,7 @@ pub(super) struct RemoveQuery {
 pub(super) async fn remove(
     State(pages): Api,
     Path((name, id)): Path<(String, String)>,
-    Query(query): Query<RemoveQuery>,
+    Params(query): Params<RemoveQuery>,
 ) -> ApiResult<StatusCode> {
     let removed = pages.queue(&name).await?.remove(&id, !query.keep_children, now_ms()).await?;
     removed.map(|()| StatusCode::NO_CONTENT).map_err(ApiError::unmoved)
@@ -219,6 +223,9 @@ pub(super) async fn change(
     body: Bytes,
 ) -> ApiResult<StatusCode> {
     let body: ChangeBody = required(&body)?;
+    if body.priority.is_none() && body.delay_ms.is_none() {
+        return Err(ApiError::bad("nothing to change: give `priority`, `delay_ms` or both"));
+    }
     let queue = pages.queue(&name).await?;
     if let Some(priority) = body.priority {
         if u64::from(priority) > gristmill_core::new_job::MAX_PRIORITY {

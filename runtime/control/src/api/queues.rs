@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Json;
 use gristmill_core::config::Role;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::{ApiError, ApiResult};
-use super::{Api, guard, now_ms, optional, required};
+use super::{Api, Params, guard, now_ms, optional, required};
 
 #[derive(Serialize)]
 pub(super) struct Row {
@@ -254,7 +254,7 @@ pub(super) struct ObliterateQuery {
 pub(super) async fn obliterate(
     State(pages): Api,
     Path(name): Path<String>,
-    Query(query): Query<ObliterateQuery>,
+    Params(query): Params<ObliterateQuery>,
     headers: HeaderMap,
 ) -> ApiResult<StatusCode> {
     guard::demand(&pages.sources.tokens, &headers, Role::Admin)?;

@@ -118,6 +118,11 @@ fn redis<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>, flag: Option<Strin
 
 /// The address with its password hidden, for messages and listings.
 fn without_password(url: &str) -> String {
+    // A unix socket's address carries it in the query.
+    if let Some((head, tail)) = url.split_once("pass=") {
+        let rest = tail.find(['&', '"']).map_or("", |end| &tail[end..]);
+        return format!("{head}pass=***{rest}");
+    }
     let Some((head, tail)) = url.rsplit_once('@') else { return url.to_owned() };
     let Some((scheme, login)) = head.split_once("://") else { return url.to_owned() };
     let user = login.split_once(':').map_or(login, |(user, _)| user);

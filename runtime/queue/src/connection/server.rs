@@ -65,6 +65,8 @@ impl fmt::Display for Server {
 /// `redis://:secret@host:1/0` as `host:1/0`.
 fn address_of(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    // A unix socket's address carries user and password in its query.
+    let rest = rest.split_once('?').map_or(rest, |(path, _)| path);
     rest.rsplit_once('@').map_or(rest, |(_, host)| host).to_owned()
 }
 
@@ -75,6 +77,7 @@ mod tests {
     #[test]
     fn addresses_hide_passwords() {
         assert_eq!(Server::at("redis://user:p@ss@host:1/0").to_string(), "host:1/0");
+        assert_eq!(Server::at("redis+unix:///r.sock?user=a&pass=b").to_string(), "/r.sock");
         let sentinel = Server { master: Some("m".to_owned()), ..Server::at("redis://host:1") };
         assert_eq!(sentinel.to_string(), "master `m` of the Sentinel host:1");
     }

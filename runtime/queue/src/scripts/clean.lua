@@ -32,8 +32,12 @@ else
   ids = call("ZRANGE", key, from, from + PAGE - 1)
 end
 local seen = #ids
-local kept = 0
+local kept, looked = 0, 0
 for i = 1, seen do
+  if #removed >= limit then
+    break
+  end
+  looked = i
   local id = is_list and ids[seen + 1 - i] or ids[i]
   local old = by_score
   if state == "delayed" then
@@ -46,7 +50,7 @@ for i = 1, seen do
   if state == "active" and is_locked(base .. id) then
     old = false
   end
-  if #removed >= limit or not old or is_armed(base, id) then
+  if not old or is_armed(base, id) then
     kept = kept + 1
   else
     if is_list then
@@ -58,4 +62,4 @@ for i = 1, seen do
     removed[#removed + 1] = id
   end
 end
-return { removed, seen == PAGE and from + kept or -1 }
+return { removed, (seen == PAGE or looked < seen) and from + kept or -1 }

@@ -1,6 +1,6 @@
 -- Removes one job. ARGV: 3 id, 4 its children too 0|1.
--- Returns 1; 0 when it, or a child that is not finished, is running; -8 when a scheduler has made it for its next run.
--- Running it twice answers 1 again: no job is what was asked for.
+-- Returns 1; 0 when it, or a child that is not finished, is running; -8 when a scheduler has made it for its next run;
+-- -1 when there is none. Running it twice answers -1 the second time.
 local id, with_children = ARGV[3], ARGV[4] == "1"
 local ALL = { "processed", "failed", "unsuccessful", "dependencies" }
 
@@ -41,5 +41,7 @@ end
 if any_locked(base .. id, 0) then
   return 0
 end
+local there = call("EXISTS", base .. id)
+-- An id without a job goes too.
 remove(base, id, 0)
-return 1
+return there == 1 and 1 or -1

@@ -7,7 +7,8 @@
 --   fail      reason, stacktrace, keep count, keep age s, keep limit, attempts
 --   retry     reason, stacktrace, delay ms, lifo 0|1, -, -
 --   delay     -, -, delay ms, -, -, -
---   release   -                      children  -
+--   release   -
+--   children  -, -, delay ms when none is pending, -, -, -
 --   Keep count: -1 keeps all, 0 removes at once. Keep age: -1 is none.
 -- Returns: codes of the settlements (1 done, else BullMQ's negative code), jobs, ids that were no jobs, what comes
 --   next (see below), its value, and the text of an error that ended the taking.
@@ -202,10 +203,10 @@ function actions.release(id, _, _, job)
   event(base, "waiting", "jobId", id, "prev", "active")
 end
 
-function actions.children(id, key)
+function actions.children(id, key, at)
   if call("SCARD", key .. ":dependencies") == 0 then
     -- Nothing to wait for: again soon, but not at once, so that a handler that always waits cannot spin.
-    delay(id, key, 10)
+    delay(id, key, tonumber(ARGV[at + 6]))
     return
   end
   call("ZADD", base .. "waiting-children", now, id)

@@ -129,6 +129,6 @@ async fn a_handler_that_waits_for_a_failed_child_fails() {
     let children = bench.take(5).await;
     bench.settle(&[complete(&children.jobs[1], Keep::All), fail(&children.jobs[0], Keep::All)]).await;
     let parent = bench.take(5).await;
-    let codes = bench.settle(&[settlement(&parent.jobs[0], Action::WaitForChildren)]).await;
+    let codes = bench.settle(&[settlement(&parent.jobs[0], Action::WaitForChildren { else_ms: 10 })]).await;
     assert_eq!(codes, [gristmill_queue::Code::ChildrenFailed]);
 }

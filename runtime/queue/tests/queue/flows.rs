@@ -77,7 +77,8 @@ async fn a_handler_that_waits_for_children_is_put_aside_or_called_again() {
     bench.add_plain(2).await;
     let taken = bench.take(2).await;
     bench.redis::<()>("SADD bull:q:1:dependencies bull:q:9").await;
-    let wait: Vec<_> = taken.jobs.iter().map(|j| settlement(j, Action::WaitForChildren)).collect();
+    let wait: Vec<_> =
+        taken.jobs.iter().map(|j| settlement(j, Action::WaitForChildren { else_ms: 10 })).collect();
     assert_eq!(bench.settle(&wait).await, [Code::Done, Code::Done]);
     assert_eq!(bench.redis::<Vec<String>>("ZRANGE bull:q:waiting-children 0 -1").await, ["1"]);
     assert_eq!(bench.redis::<Vec<String>>("ZRANGE bull:q:delayed 0 -1").await, ["2"]);

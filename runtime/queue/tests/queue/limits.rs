@@ -50,6 +50,7 @@ async fn a_held_queue_starts_nothing_with_or_without_a_rate_limit() {
     let mut bench = Bench::new().await;
     bench.add_plain(2).await;
     bench.queue.hold(60_000).await.unwrap();
+    assert!(bench.queue.limits().await.unwrap().held_ms.is_some_and(|ms| ms > 50_000));
     let turn = bench.take(5).await;
     assert!(turn.jobs.is_empty());
     assert!(matches!(turn.next, Next::Limited(ms) if (50_000..=60_000).contains(&ms)), "{:?}", turn.next);
@@ -68,7 +69,7 @@ async fn limits_are_set_and_lifted_for_all_workers() {
     let mut bench = Bench::new().await;
     bench.queue.set_concurrency(Some(2)).await.unwrap();
     bench.queue.set_rate_limit(Some((5, 250))).await.unwrap();
-    let set = QueueLimits { concurrency: Some(2), max: Some(5), duration_ms: Some(250) };
+    let set = QueueLimits { concurrency: Some(2), max: Some(5), duration_ms: Some(250), held_ms: None };
     assert_eq!(bench.queue.limits().await.unwrap(), set);
     assert_eq!(
         bench.redis::<Vec<String>>("HMGET bull:q:meta concurrency max duration").await,

@@ -115,6 +115,18 @@ async fn old_jobs_are_cleaned_young_and_running_ones_stay() {
 }
 
 #[tokio::test]
+async fn cleaning_goes_on_until_nothing_or_the_limit_is_left() {
+    let bench = Bench::new().await;
+    for (state, options) in
+        [("wait", "{}"), ("prioritized", r#"{"priority":1}"#), ("delayed", r#"{"delay":5}"#)]
+    {
+        bench.add(&vec![with(options); 3_500]).await;
+        let clean = async |limit| bench.queue.clean(state, 0, limit, |_| {}, NOW + 5).await.unwrap().len();
+        assert_eq!((clean(10).await, clean(1_500).await, clean(10_000).await), (10, 1_500, 1_990), "{state}");
+    }
+}
+
+#[tokio::test]
 async fn draining_removes_what_waits_but_for_a_schedulers_next_job() {
     let mut bench = Bench::new().await;
     bench.add_plain(3).await;
@@ -164,6 +176,6 @@ async fn pages_come_in_bullmqs_order() {
     let taken = bench.take(2).await;
     bench.settle(&[complete(&taken.jobs[0], Keep::All), complete(&taken.jobs[1], Keep::All)]).await;
     let jobs = bench.queue.jobs("completed", 0, 10).await.unwrap();
-    assert_eq!(jobs.iter().map(|j| j.id.as_str()).collect::<Vec<_>>(), ["2", "1"]);
-    assert_eq!(jobs[0].fields["name"], "n");
+    assert_eq!(jobs.0.iter().map(|j| j.id.as_str()).collect::<Vec<_>>(), ["2", "1"]);
+    assert_eq!((jobs.0[0].fields["name"].as_str(), jobs.1), ("n", 2));
 }

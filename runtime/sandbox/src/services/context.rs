@@ -31,23 +31,30 @@ impl Host for Guest {
         Ok(self.interrupter.reason().is_some() || Instant::now() >= self.times.soft)
     }
 
-    fn header(&mut self, _: String) -> wasmtime::Result<Option<String>> {
-        Ok(None)
+    fn header(&mut self, name: String) -> wasmtime::Result<Option<String>> {
+        Ok(self.header_named(&name))
     }
 
     fn headers(&mut self) -> wasmtime::Result<Attributes> {
-        Ok(Vec::new())
+        Ok(self.headers.clone())
     }
 
     fn traceparent(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(None)
+        Ok(self.header_named("traceparent"))
+    }
+
+    fn tracestate(&mut self) -> wasmtime::Result<Option<String>> {
+        Ok(self.header_named("tracestate"))
     }
 
     fn digest(&mut self) -> wasmtime::Result<String> {
         Ok(self.module.digest().to_owned())
     }
+}
 
-    fn tracestate(&mut self) -> wasmtime::Result<Option<String>> {
-        Ok(None)
+impl Guest {
+    fn header_named(&self, name: &str) -> Option<String> {
+        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.clone())
     }
 }

@@ -148,6 +148,7 @@ impl Trial {
                 data: serde_json::to_vec(&json!({ "steps": self.steps })).unwrap(),
                 enqueued_at_ms: 1_700_000_000_000,
                 scheduled_at_ms: 1_700_000_001_000,
+                headers: Vec::new(),
             },
             limits: Arc::new(self.limits.clone()),
             allow: Arc::new(self.allow.clone()),
