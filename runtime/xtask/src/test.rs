@@ -111,7 +111,7 @@ fn conformance() -> Result<()> {
     files.retain(|name| !once.contains(name));
     for redis in ["cluster", "sentinel"] {
         say(&format!("the same on a {redis}"));
-        suite(redis, &files, &[])?;
+        suite(redis, &files, &["--test-force-exit"])?;
     }
     Ok(())
 }

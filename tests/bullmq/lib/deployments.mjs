@@ -55,13 +55,16 @@ export async function server(args, { port, sentinel = false } = {}) {
 export async function cluster() {
   const nodes = [];
   for (let n = 0; n < 3; n++) {
-    nodes.push(await server(['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000']));
+    // The second port of a node is by default 10000 above the first, where another test's server may be.
+    const bus = await freePort();
+    const node = await server(['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000', '--cluster-port', String(bus)]);
+    nodes.push({ ...node, bus });
   }
   const clients = nodes.map(({ port }) => new Redis({ port, host: '127.0.0.1' }));
   const share = 16384 / 3;
   for (const [n, client] of clients.entries()) {
     await client.call('CLUSTER', 'ADDSLOTSRANGE', Math.ceil(n * share), Math.ceil((n + 1) * share) - 1);
-    if (n > 0) await client.call('CLUSTER', 'MEET', '127.0.0.1', nodes[0].port);
+    if (n > 0) await client.call('CLUSTER', 'MEET', '127.0.0.1', nodes[0].port, nodes[0].bus);
   }
   await until(async () => {
     const states = await Promise.all(clients.map((client) => client.call('CLUSTER', 'INFO')));

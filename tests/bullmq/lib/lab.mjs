@@ -1,5 +1,6 @@
 // One test file's surroundings: a Redis, queues seen through BullMQ's clients, and a worker.
 import { after, before } from 'node:test';
+import { stopAll } from './deployments.mjs';
 import { deployment, startRedis, startWorker, until, ours } from '../harness.mjs';
 
 /** A queue as its producers and observers see it. */
@@ -140,7 +141,11 @@ export class Lab {
   }
 
   async #open() {
-    this.redis = await startRedis(this.options.redis);
+    // Servers of a start that failed would keep the process.
+    this.redis = await startRedis(this.options.redis).catch(async (error) => {
+      await stopAll();
+      throw error;
+    });
     await Promise.all(this.#queues.map((queue) => queue.open(this.redis)));
     for (const queue of this.#queues) await queue.seed?.(queue);
     if (this.options.autostart) this.worker = await this.start({ worker: this.options.worker });
