@@ -1,13 +1,11 @@
 //! Who changed what through the API: a stream of our own, bounded.
 
-use std::collections::BTreeMap;
-
 use redis::Value;
 use serde::Serialize;
 
 use crate::connection::Connection;
 use crate::error::QueueError;
-use crate::turn::text;
+use crate::events::stream_entry;
 
 const STREAM: &str = "gristmill:audit";
 /// Rows that are kept, about.
@@ -48,13 +46,7 @@ impl Connection {
 }
 
 fn row(entry: Value) -> Option<AuditRow> {
-    let Value::Array(parts) = entry else { return None };
-    let [_, Value::Array(flat)] = <[Value; 2]>::try_from(parts).ok()? else { return None };
-    let mut flat = flat.into_iter().map(text);
-    let mut fields = BTreeMap::new();
-    while let (Some(key), Some(value)) = (flat.next(), flat.next()) {
-        fields.insert(key, value);
-    }
+    let (_, mut fields) = stream_entry(entry)?;
     let mut taken = |name| fields.remove(name).unwrap_or_default();
     Some(AuditRow {
         at_ms: taken("at").parse().ok()?,

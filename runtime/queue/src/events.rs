@@ -8,6 +8,7 @@ use redis::Value;
 use crate::Queue;
 use crate::connection::Dedicated;
 use crate::error::QueueError;
+use crate::inspect::pairs;
 use crate::turn::{millis, text};
 
 /// Entries read at once.
@@ -74,13 +75,14 @@ impl EventReader {
 }
 
 fn read(entry: Value) -> Option<(String, QueueEvent)> {
-    let Value::Array(parts) = entry else { return None };
-    let [id, Value::Array(flat)] = <[Value; 2]>::try_from(parts).ok()? else { return None };
-    let mut flat = flat.into_iter().map(text);
-    let mut fields = BTreeMap::new();
-    while let (Some(key), Some(value)) = (flat.next(), flat.next()) {
-        fields.insert(key, value);
-    }
+    let (id, mut fields) = stream_entry(entry)?;
     let mut taken = |name| fields.remove(name).unwrap_or_default();
-    Some((text(id), QueueEvent { name: taken("event"), job: taken("jobId"), fields }))
+    Some((id, QueueEvent { name: taken("event"), job: taken("jobId"), fields }))
+}
+
+/// Id and fields of one entry of a stream.
+pub(crate) fn stream_entry(entry: Value) -> Option<(String, BTreeMap<String, String>)> {
+    let Value::Array(parts) = entry else { return None };
+    let [id, fields @ Value::Array(_)] = <[Value; 2]>::try_from(parts).ok()? else { return None };
+    Some((text(id), pairs(fields)))
 }

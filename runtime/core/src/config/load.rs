@@ -119,7 +119,7 @@ fn redis<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>, flag: Option<Strin
 /// The address with its password hidden, for messages and listings.
 fn without_password(url: &str) -> String {
     // A unix socket's address carries it in the query.
-    if let Some((head, tail)) = url.split_once("pass=") {
+    if let Some((head, tail)) = url.split_once("pass=").filter(|(head, _)| head.contains("unix://")) {
         let rest = tail.find(['&', '"']).map_or("", |end| &tail[end..]);
         return format!("{head}pass=***{rest}");
     }

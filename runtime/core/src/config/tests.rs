@@ -207,6 +207,7 @@ fn tokens_have_a_role_and_a_digest() {
 #[case("redis://u:secret@h:1/0")]
 #[case("redis+unix:///r.sock?user=u&pass=secret")]
 #[case("redis+unix:///r.sock?pass=secret&db=2")]
+#[case("redis://u:pass=a&secret@h:1/0")]
 fn a_password_is_never_shown(#[case] url: &str) {
     let loaded = load_text(GOOD, &[("REDIS_URL", url)]);
     let shown = loaded.effective.iter().find(|e| e.key == "redis.url").unwrap();
