@@ -68,8 +68,8 @@ pub(crate) fn sandbox(config: &Config) -> Result<Sandbox, Failure> {
 }
 
 /// Loads every handler and says so.
-pub(crate) fn handlers(config: &Config, sandbox: &Sandbox) -> Result<Handlers, Failure> {
-    Handlers::load(config, sandbox, |path, module| {
+pub(crate) fn handlers(config: &Config, sandbox: &Sandbox, metrics: &Metrics) -> Result<Handlers, Failure> {
+    Handlers::load(config, sandbox, metrics, |path, module| {
         let (handler, size, digest) = (path.display(), show_size(module.size()), module.digest());
         tracing::info!(%handler, %size, digest, "handler loaded");
     })
@@ -83,7 +83,6 @@ pub(crate) fn handlers(config: &Config, sandbox: &Sandbox) -> Result<Handlers, F
 pub(crate) struct Host {
     pub worker: Worker,
     pub handlers: Arc<Handlers>,
-    pub metrics: Metrics,
     guests: Runtime,
     bound: Bound,
     sources: Sources,
@@ -106,7 +105,7 @@ pub(crate) async fn build(config: Config, reread: Reread) -> Result<Host, Failur
     let metrics = Metrics::new().map_err(Failure::new)?;
     let bound = Bound::bind(config.server.listen).map_err(Failure::usage)?;
     let sandbox = sandbox(&config)?;
-    let handlers = Arc::new(handlers(&config, &sandbox)?);
+    let handlers = Arc::new(handlers(&config, &sandbox, &metrics)?);
     let (connection, facts) = Connection::open_at(&server(&config.redis)).await?;
     for queue in config.queues.keys() {
         connection.check_keys(&Keys::new(&config.redis.prefix, queue))?;
@@ -133,11 +132,10 @@ pub(crate) async fn build(config: Config, reread: Reread) -> Result<Host, Failur
     let queues = config.queues.keys().cloned().collect();
     let worker = Worker::new(config.clone(), connection, Arc::clone(&handlers), context);
     let control = worker.control();
-    let (metrics_of, heartbeat_of) = (metrics.clone(), heartbeat.clone());
+    let heartbeat_of = heartbeat.clone();
     let tokens = config.server.tokens.clone();
-    let sources =
-        Sources { metrics: metrics_of, control, heartbeat: heartbeat_of, redis, tokens, prefix, queues };
-    Ok(Host { worker, handlers, metrics, guests, bound, sources, heartbeat, config, reread })
+    let sources = Sources { metrics, control, heartbeat: heartbeat_of, redis, tokens, prefix, queues };
+    Ok(Host { worker, handlers, guests, bound, sources, heartbeat, config, reread })
 }
 
 impl Host {
@@ -148,10 +146,10 @@ impl Host {
 
     /// Runs until a signal has drained the worker. `ready` is called once signals are obeyed.
     pub(crate) async fn run(self, ready: impl FnOnce()) -> Result<Drained, Failure> {
-        let Self { worker, handlers, metrics, guests, bound, sources, heartbeat, config, reread } = self;
+        let Self { worker, handlers, guests, bound, sources, heartbeat, config, reread } = self;
         let control = worker.control();
         let hurry = Arc::new(Notify::new());
-        let reload = Arc::new(Reload { handlers, metrics, config, reread });
+        let reload = Arc::new(Reload { handlers, config, reread });
         let signals = tokio::spawn(obey_signals(control, reload, Arc::clone(&hurry))?);
         let beat = tokio::spawn(heartbeat.run());
         bound.serve(sources).map_err(Failure::new)?;
@@ -160,7 +158,7 @@ impl Host {
             drained = worker.run() => drained,
             () = hurry.notified() => {
                 tracing::warn!("ended at once; jobs that were running are found by another worker");
-                Drained { timed_out: true, over_memory: false, cut_short: true }
+                Drained { timed_out: true, again: None, cut_short: true }
             }
         };
         signals.abort();
@@ -224,7 +222,6 @@ fn obey_signals(
 /// What HUP does.
 struct Reload {
     handlers: Arc<Handlers>,
-    metrics: Metrics,
     /// As the worker was started.
     config: Config,
     reread: Reread,
@@ -244,7 +241,7 @@ impl Reload {
         if waiting.too_large {
             return tracing::error!("the old job types stay: one needs more memory than the worker laid out");
         }
-        match self.handlers.replace(&config, &self.metrics) {
+        match self.handlers.replace(&config) {
             Ok(()) => tracing::info!("configuration read again"),
             Err(problems) => {
                 for problem in problems {

@@ -7,10 +7,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::adaptive::AdaptivePolicy;
 use crate::limits::Limits;
 use crate::pressure::MemoryBounds;
 use crate::retry::JobPolicy;
 
+mod allow;
 mod environment;
 mod load;
 mod queue;
@@ -157,6 +159,10 @@ pub struct Worker {
     pub metrics_minutes: u32,
     /// The process's own memory.
     pub memory: MemoryBounds,
+    /// Jobs after which the process drains and starts anew; `None` never.
+    pub recycle_after_jobs: Option<u64>,
+    /// How long the process runs before it drains and starts anew; `None` for ever.
+    pub recycle_after: Option<Duration>,
     /// Threads that run handlers; `None` takes one per core.
     pub threads: Option<usize>,
     /// Where compiled modules are kept; `None` compiles at each start.
@@ -187,12 +193,80 @@ pub struct JobType {
     pub limits: Limits,
     /// What holds where the producer said nothing.
     pub policy: JobPolicy,
+    /// What the handler may touch.
+    pub allow: Allow,
+    /// Whether instances serve several attempts.
+    pub isolation: Isolation,
+    /// What a job reserves of the worker's memory before it starts.
+    pub admission: Admission,
+    /// Whether the timeout follows what attempts really take.
+    pub adaptive: Option<AdaptivePolicy>,
+}
+
+/// Instances of a job type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// A fresh one for each attempt.
+    Fresh,
+    /// One serves several attempts, one after another.
+    Reuse {
+        /// Attempts that it serves; at least 1.
+        after_jobs: u64,
+        /// How old it gets.
+        after: Duration,
+    },
+}
+
+/// What a job reserves of the worker's memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// All that it may use.
+    Limit,
+    /// What nearly all jobs of its type have used.
+    Learned,
+}
+
+/// `allow` of a job type.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Allow {
     /// Hosts that the handler may call over HTTP.
-    pub allow_http: Vec<String>,
-    /// Where `allow` was written, for errors about its entries.
-    pub allow_place: String,
+    pub http: Vec<String>,
+    /// Where `http` was written, for errors about its entries.
+    pub http_place: String,
+    /// Bytes of the body of one HTTP response.
+    pub http_response: u64,
     /// Queues that the handler may add jobs to.
-    pub allow_enqueue: Vec<String>,
+    pub enqueue: Vec<String>,
+    /// Variables of its environment, with their values.
+    pub env: Vec<(String, String)>,
+    /// Secrets that it may ask for, with where each is.
+    pub secrets: Vec<(String, SecretSource)>,
+    /// Directories that it sees.
+    pub directories: Vec<Directory>,
+    /// Where `dirs` was written.
+    pub directories_place: String,
+    /// Bytes that the writable directories may hold together.
+    pub disk: u64,
+}
+
+/// Where a secret is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// In a variable of the worker's environment.
+    Variable(String),
+    /// In a file.
+    File(PathBuf),
+}
+
+/// A directory of a job type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory {
+    /// Where it is, absolute or relative to the configuration file's directory (already joined).
+    pub host: PathBuf,
+    /// Where the handler finds it.
+    pub guest: String,
+    /// Whether the handler may change it.
+    pub writable: bool,
 }
 
 /// Priority class of a queue.

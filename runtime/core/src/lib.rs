@@ -1,6 +1,7 @@
 //! Nouns and pure rules of Gristmill. Nothing here waits, reads a clock or draws a random number: time and
 //! randomness are arguments, so every rule has a table or property test beside it.
 
+pub mod adaptive;
 pub mod backoff;
 pub mod clock;
 pub mod config;
@@ -15,4 +16,5 @@ pub mod retry;
 pub mod schedule;
 pub mod service;
 pub mod settlement;
+pub mod sketch;
 pub mod units;

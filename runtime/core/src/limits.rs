@@ -13,6 +13,11 @@ pub struct Limits {
     pub timeout: Duration,
     /// When the handler is told that its time is nearly up; at most `timeout`.
     pub soft_timeout: Duration,
+    /// The same limit for an attempt that computes and whose fuel bounds it already: a slow machine must not end it.
+    /// At least `timeout`; `None` is `timeout`.
+    pub computing_timeout: Option<Duration>,
+    /// Whether the limits follow what attempts use, and are below those that the job type sets.
+    pub adapted: bool,
     /// Units of fuel; `None` runs without metering.
     pub fuel: Option<u64>,
     /// Bytes of the return value.
@@ -41,6 +46,8 @@ impl Default for Limits {
             soft_memory: 48 << 20,
             timeout,
             soft_timeout: timeout * 8 / 10,
+            computing_timeout: None,
+            adapted: false,
             fuel: None,
             output: 1 << 20,
             log_lines: 1_000,
@@ -65,6 +72,19 @@ impl Limits {
         let share = timeout.as_secs_f64() / self.timeout.as_secs_f64();
         Self { timeout, soft_timeout: self.soft_timeout.mul_f64(share).min(timeout), ..self.clone() }
     }
+
+    /// These limits as learned: a shorter time, and less fuel where it is metered. A metered attempt that computes may
+    /// take all the time of its type as long as its fuel lasts.
+    #[must_use]
+    pub fn adapted(&self, timeout: Duration, fuel: Option<u64>) -> Self {
+        let fuel = self.fuel.zip(fuel).map(|(limit, learned)| limit.min(learned));
+        Self {
+            computing_timeout: fuel.map(|_| self.timeout),
+            fuel: fuel.or(self.fuel),
+            adapted: timeout < self.timeout,
+            ..self.within(timeout)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -80,5 +100,15 @@ mod tests {
             (Duration::from_secs(30), Duration::from_secs(24))
         );
         assert_eq!(limits.within(Duration::from_secs(600)), limits);
+    }
+
+    #[test]
+    fn only_what_is_metered_may_compute_on() {
+        let minute = Duration::from_secs(60);
+        let plain = Limits::default().adapted(Duration::from_secs(3), None);
+        assert_eq!((plain.timeout, plain.computing_timeout), (Duration::from_secs(3), None));
+        let metered = Limits { fuel: Some(1_000), ..Limits::default() };
+        let metered = metered.adapted(Duration::from_secs(3), Some(10));
+        assert_eq!((metered.fuel, metered.computing_timeout), (Some(10), Some(minute)));
     }
 }

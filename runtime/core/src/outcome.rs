@@ -51,7 +51,7 @@ pub struct Stop {
     pub reason: StopReason,
     /// What happened, without the reason's word: `the attempt ran for 1 s, its limit`.
     pub message: String,
-    /// Backtrace of the guest with names, one frame a line, innermost first.
+    /// Backtrace of the guest with names, one frame a line, innermost first, and what else explains.
     pub backtrace: Option<String>,
 }
 
@@ -110,6 +110,19 @@ pub enum Interrupt {
 }
 
 impl Outcome {
+    /// Adds to what goes into the stack trace of an attempt that failed; nothing for others.
+    pub fn explain(&mut self, text: &str) {
+        let detail = match self {
+            Self::Retryable(failure) | Self::Permanent(failure) => &mut failure.detail,
+            Self::Stopped(stop) => &mut stop.backtrace,
+            _ => return,
+        };
+        *detail = Some(match detail.take().filter(|detail| !detail.is_empty()) {
+            Some(detail) => format!("{detail}\n{text}"),
+            None => text.to_owned(),
+        });
+    }
+
     /// The `outcome` label of metrics; one of ten words.
     #[must_use]
     pub fn label(&self) -> &'static str {

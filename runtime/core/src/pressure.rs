@@ -9,6 +9,25 @@ pub struct MemoryBounds {
     pub hard: u64,
 }
 
+/// The share of a cgroup's limit that the process may use: beyond it the kernel takes caches away, then the process.
+const OF_CGROUP: f64 = 0.9;
+
+impl MemoryBounds {
+    /// These bounds within what the process's cgroup allows, if it allows less: the soft one in proportion.
+    #[must_use]
+    pub fn within(self, cgroup: Option<u64>) -> Self {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below the limit itself")]
+        let most = cgroup.map_or(u64::MAX, |limit| (limit as f64 * OF_CGROUP) as u64);
+        if self.hard <= most {
+            return self;
+        }
+        let share = most as f64 / self.hard as f64;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below `most`")]
+        let soft = (self.soft as f64 * share) as u64;
+        Self { soft, hard: most }
+    }
+}
+
 /// How much of its memory the worker uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Pressure {
@@ -62,6 +81,14 @@ mod tests {
     #[case(150, Pressure::Hard, Pressure::Soft)]
     fn levels(#[case] resident: u64, #[case] before: Pressure, #[case] now: Pressure) {
         assert_eq!(pressure(resident, BOUNDS, before), now);
+    }
+
+    #[rstest::rstest]
+    #[case(None, 100, 200)]
+    #[case(Some(1_000), 100, 200)]
+    #[case(Some(100), 45, 90)]
+    fn a_cgroup_bounds_them(#[case] cgroup: Option<u64>, #[case] soft: u64, #[case] hard: u64) {
+        assert_eq!(BOUNDS.within(cgroup), MemoryBounds { soft, hard });
     }
 
     #[rstest::rstest]

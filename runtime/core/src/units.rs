@@ -20,6 +20,16 @@ pub fn parse_millis(text: &str) -> Result<Duration, String> {
         .map_err(|_| format!("`{text}` is not a number of milliseconds; write it as `30000`"))
 }
 
+/// Whole hours, as environment variables give them.
+pub fn parse_hours(text: &str) -> Result<Duration, String> {
+    text.trim()
+        .parse::<u64>()
+        .ok()
+        .filter(|hours| *hours <= 24 * 366 * 10)
+        .map(Duration::from_hours)
+        .ok_or_else(|| format!("`{text}` is not a number of hours; write it as `4`"))
+}
+
 /// A size in bytes such as `64MiB` or `1GiB`. The error says what is accepted.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let text = text.trim();

@@ -8,18 +8,20 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use gristmill_core::job::Job;
 use gristmill_core::options::JobOptions;
-use gristmill_core::outcome::{Interrupt, Outcome};
+use gristmill_core::outcome::{Interrupt, Outcome, StopReason};
 use gristmill_core::retry::{Facts, JobPolicy, decide, refuse};
 use gristmill_core::settlement::{Action, Settlement};
 use gristmill_core::units::show_size;
 use gristmill_queue::{Lock, Queue, Taken};
-use gristmill_sandbox::{Attempt, Interrupter};
-use gristmill_telemetry::event::{AttemptEnded, JobRefused, QueueEvent};
+use gristmill_sandbox::{Attempt, Interrupter, Report};
+use gristmill_telemetry::event::{AttemptEnded, InstanceReused, JobRefused, QueueEvent};
 use tokio::sync::{mpsc, watch};
 
 use crate::handlers::{Handlers, JobType};
 use crate::held::Held;
+use crate::learn::Learned;
 use crate::ledger::Ledger;
+use crate::lifetime::Lifetime;
 use crate::reporter::{Message, Voice};
 use crate::service::Service;
 use crate::worker::{Context, Phase};
@@ -32,6 +34,7 @@ pub(crate) struct Executor {
     pub redis: Queue,
     pub handlers: Arc<Handlers>,
     pub ledger: Ledger,
+    pub lifetime: Lifetime,
     pub phase: watch::Receiver<Phase>,
     pub held: Arc<Held>,
     pub reports: mpsc::UnboundedSender<Message>,
@@ -75,6 +78,7 @@ impl Executor {
             Some(refuse("the host failed in this attempt (a bug)", false, &facts, &JobPolicy::default(), 0.0))
         });
         self.held.end(&id, &lock);
+        self.lifetime.count();
         Finished { id, token: lock, action, at_ms: self.context.clock.now_ms() }
     }
 
@@ -117,10 +121,13 @@ impl Executor {
         let due_ms = taken.timestamp_ms.saturating_add(facts.options.delay_ms);
         let scheduled_at_ms = if first_start { due_ms } else { now_ms };
         let waited = first_start.then(|| Duration::from_millis(now_ms.saturating_sub(due_ms)));
-        let limits = match facts.options.timeout_ms {
-            Some(ms) => Arc::new(job_type.limits.within(Duration::from_millis(ms))),
-            None => Arc::clone(&job_type.limits),
+        let limits = match (facts.options.timeout_ms, &job_type.learned) {
+            // What the producer says of this job goes before what was learned of others.
+            (Some(ms), _) => Arc::new(job_type.limits.within(Duration::from_millis(ms))),
+            (None, Some(learned)) => learned.limits(),
+            (None, None) => Arc::clone(&job_type.limits),
         };
+        let reserve = job_type.learned.as_ref().map_or(limits.memory, Learned::reserve);
         let of = self.context.metrics.job_type(&self.queue, &taken.name);
         let voice = Arc::new(Voice {
             id: taken.id.as_str().into(),
@@ -155,12 +162,13 @@ impl Executor {
             allow: Arc::clone(&job_type.allow),
             host: Arc::<Voice>::clone(&voice),
             interrupter,
+            warm: job_type.warm.clone(),
         };
         // Ended from outside while it waits for memory, the attempt says so itself.
         let mut phase = self.phase.clone();
         let reserved = tokio::select! {
             biased;
-            reserved = self.ledger.reserve(limits.memory) => reserved,
+            reserved = self.ledger.reserve(reserve) => reserved,
             _ = attempt.interrupter.interrupted() => None,
             // What has not begun goes back at once.
             _ = phase.wait_for(|phase| *phase == Phase::Draining) => {
@@ -169,8 +177,12 @@ impl Executor {
             }
         };
         let module = job_type.module.load_full();
-        let report = self.context.sandbox.run(&module, attempt).await;
+        let mut report = self.context.sandbox.run(&module, attempt).await;
         drop(reserved);
+        learn(job_type, &report);
+        if report.reused {
+            InstanceReused { queue: &self.queue, job: &job_type.entry }.emit(&self.context.metrics);
+        }
 
         let dropped = [
             ("log lines", report.dropped_lines),
@@ -185,6 +197,8 @@ impl Executor {
         if report.outcome != Outcome::Interrupted(Interrupt::LockLost) {
             voice.flush().await;
         }
+        let explanation = report.explanation();
+        report.outcome.explain(&explanation);
         let action = decide(&report.outcome, facts, &job_type.policy, (self.context.random)());
         AttemptEnded {
             of: &of,
@@ -200,6 +214,15 @@ impl Executor {
         }
         .emit();
         action
+    }
+}
+
+/// Counts what an attempt used, unless it ended for a reason that says nothing of what it needs.
+fn learn(job_type: &JobType, report: &Report) {
+    let Some(learned) = &job_type.learned else { return };
+    let timed_out = matches!(&report.outcome, Outcome::Stopped(stop) if stop.reason == StopReason::Timeout);
+    if timed_out || matches!(report.outcome, Outcome::Returned(_)) {
+        learned.record(report.elapsed, report.fuel, report.peak_memory);
     }
 }
 
@@ -230,7 +253,7 @@ fn refusal(taken: &Taken, data: &[u8], job_type: Option<&JobType>, capacity: u64
     if memory > capacity {
         let (memory, capacity) = (show_size(memory), show_size(capacity));
         let reason = format!("memory: the job type may use {memory}, this worker has {capacity} for jobs");
-        return Some((reason, true));
+        return Some((reason, false));
     }
     let max_starts = job_type.and_then(|t| t.policy.max_starts);
     if max_starts.is_some_and(|max| taken.started_before >= max) {
@@ -284,13 +307,14 @@ mod tests {
         let (connection, _) = Connection::open(&server.url()).await.unwrap();
         let sandbox = Sandbox::new(Settings { slots: 1, max_memory: 1 << 20, cache_dir: None }).unwrap();
         let config = load(&Input { queues_optional: true, ..Input::default() }).config;
-        let Ok(handlers) = Handlers::load(&config, &sandbox, |_, _| {}) else {
+        let metrics = Metrics::new().unwrap();
+        let Ok(handlers) = Handlers::load(&config, &sandbox, &metrics, |_, _| {}) else {
             panic!("no handler is configured")
         };
         let context = Context {
             clock: Clock::Manual(Arc::default()),
             random,
-            metrics: Metrics::new().unwrap(),
+            metrics,
             sandbox,
             guests: tokio::runtime::Handle::current(),
         };
@@ -301,6 +325,7 @@ mod tests {
             redis: Queue::new(connection, "bull", "q"),
             handlers: Arc::new(handlers),
             ledger: Ledger::new(config.worker.memory, 0),
+            lifetime: Lifetime::new(None, None),
             phase: watch::channel(Phase::Taking).1,
             held: Arc::default(),
             reports,

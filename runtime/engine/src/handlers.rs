@@ -5,13 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use gristmill_core::config::Config;
+use gristmill_core::config::{self, Admission, Config, Isolation};
 use gristmill_core::limits::Limits;
 use gristmill_core::retry::JobPolicy;
 use gristmill_core::units::closest;
-use gristmill_sandbox::{Allow, Module, ModuleError, Sandbox};
+use gristmill_sandbox::{
+    Allow, Directory, Module, ModuleError, Quota, Recycling, Sandbox, Secret, SecretSource, Warm,
+};
 use gristmill_telemetry::Metrics;
-use gristmill_telemetry::event::HandlerSwapped;
+use gristmill_telemetry::event::{HandlerSwapped, InstanceRecycled};
+
+use crate::learn::Learned;
 
 /// A job type that can run: its module and its policy.
 pub(crate) struct JobType {
@@ -21,6 +25,10 @@ pub(crate) struct JobType {
     pub allow: Arc<Allow>,
     /// The name that the configuration gives it: a job's name, or `*`.
     pub entry: Arc<str>,
+    /// Where its instances rest, if they serve several attempts.
+    pub warm: Option<Arc<Warm>>,
+    /// What its attempts used, if limits or reservations follow that.
+    pub learned: Option<Learned>,
     path: PathBuf,
 }
 
@@ -41,6 +49,7 @@ pub struct Handlers {
     /// Read by every attempt as it starts, replaced as a whole when the configuration is read again.
     queues: ArcSwap<JobTypes>,
     sandbox: Sandbox,
+    metrics: Metrics,
 }
 
 impl Handlers {
@@ -48,16 +57,17 @@ impl Handlers {
     pub fn load(
         config: &Config,
         sandbox: &Sandbox,
+        metrics: &Metrics,
         loaded: impl FnMut(&Path, &Module),
     ) -> Result<Self, Vec<HandlerProblem>> {
-        let queues = ArcSwap::from_pointee(job_types(config, sandbox, loaded)?);
-        Ok(Self { queues, sandbox: sandbox.clone() })
+        let queues = ArcSwap::from_pointee(job_types(config, sandbox, metrics, loaded)?);
+        Ok(Self { queues, sandbox: sandbox.clone(), metrics: metrics.clone() })
     }
 
     /// Takes every job type of a configuration in place of the present ones, or, when one cannot be used, none.
     /// Attempts that run finish as they began. Blocks while compiling.
-    pub fn replace(&self, config: &Config, metrics: &Metrics) -> Result<(), Vec<HandlerProblem>> {
-        let new = job_types(config, &self.sandbox, |_, _| {})?;
+    pub fn replace(&self, config: &Config) -> Result<(), Vec<HandlerProblem>> {
+        let new = job_types(config, &self.sandbox, &self.metrics, |_, _| {})?;
         let old = self.queues.swap(Arc::new(new));
         let mut told = std::collections::BTreeSet::new();
         for (queue, types) in &**self.queues.load() {
@@ -68,7 +78,7 @@ impl Handlers {
                     && told.insert((job.path.clone(), module.digest().to_owned()))
                 {
                     let path = job.path.display().to_string();
-                    HandlerSwapped { path: &path, result: Ok(module.digest()) }.emit(metrics);
+                    HandlerSwapped { path: &path, result: Ok(module.digest()) }.emit(&self.metrics);
                 }
             }
         }
@@ -80,6 +90,11 @@ impl Handlers {
         let queues = self.queues.load();
         let types = queues.get(queue)?;
         types.get(name).or_else(|| types.get("*")).cloned()
+    }
+
+    /// The job types of a queue.
+    pub(crate) fn job_types(&self, queue: &str) -> Vec<Arc<JobType>> {
+        self.queues.load().get(queue).map(|types| types.values().cloned().collect()).unwrap_or_default()
     }
 
     /// The files that handlers were loaded from.
@@ -95,7 +110,8 @@ impl Handlers {
 
     /// Loads a changed file and swaps it in: attempts that run finish on the old module, the next ones take the new.
     /// A file that cannot be used changes nothing. Blocks while compiling. Answers whether anything was swapped.
-    pub fn reload(&self, path: &Path, metrics: &Metrics) -> bool {
+    pub fn reload(&self, path: &Path) -> bool {
+        let metrics = &self.metrics;
         let shown = path.display().to_string();
         let mut swapped = false;
         // A file may serve many job types; each thing about it is told once.
@@ -131,6 +147,7 @@ impl Handlers {
 fn job_types(
     config: &Config,
     sandbox: &Sandbox,
+    metrics: &Metrics,
     mut loaded: impl FnMut(&Path, &Module),
 ) -> Result<JobTypes, Vec<HandlerProblem>> {
     let mut problems = Vec::new();
@@ -142,9 +159,7 @@ fn job_types(
             let mut problem = |place: &str, message: String| {
                 problems.push(HandlerProblem { place: place.to_owned(), message });
             };
-            let allow = Allow::http(job.allow_http.iter().map(String::as_str))
-                .map_err(|errors| errors.iter().for_each(|e| problem(&job.allow_place, e.to_string())))
-                .unwrap_or_default();
+            let allow = allow(&job.allow, &mut problem);
             let key = (job.handler.clone(), job.limits.fuel.is_some());
             let module =
                 modules.entry(key).or_insert_with_key(|(path, metered)| match sandbox.load(path, *metered) {
@@ -161,20 +176,72 @@ fn job_types(
             if let Err(error) = module.fits(&job.limits) {
                 problem(&job.handler_place, error.to_string());
             }
-            types.insert(
-                name.clone(),
-                Arc::new(JobType {
-                    module: ArcSwap::from_pointee(module.clone()),
-                    limits: Arc::new(job.limits.clone()),
-                    policy: job.policy.clone(),
-                    allow: Arc::new(Allow { enqueue: job.allow_enqueue.clone(), ..allow }),
-                    entry: name.as_str().into(),
-                    path: job.handler.clone(),
-                }),
-            );
+            let limits = Arc::new(job.limits.clone());
+            let learns = job.admission == Admission::Learned;
+            let learned =
+                (learns || job.adaptive.is_some()).then(|| Learned::new(job.adaptive, learns, &limits));
+            let made = JobType {
+                module: ArcSwap::from_pointee(module.clone()),
+                limits,
+                policy: job.policy.clone(),
+                allow: Arc::new(allow),
+                entry: name.as_str().into(),
+                warm: warm(job.isolation, sandbox, metrics, queue, name),
+                learned,
+                path: job.handler.clone(),
+            };
+            types.insert(name.clone(), Arc::new(made));
         }
     }
     if problems.is_empty() { Ok(queues) } else { Err(problems) }
+}
+
+fn warm(
+    isolation: Isolation,
+    sandbox: &Sandbox,
+    metrics: &Metrics,
+    queue: &str,
+    job: &str,
+) -> Option<Arc<Warm>> {
+    let Isolation::Reuse { after_jobs: after_attempts, after } = isolation else { return None };
+    let (metrics, queue, job) = (metrics.clone(), queue.to_owned(), job.to_owned());
+    let recycled = move |why: gristmill_sandbox::Recycled| {
+        InstanceRecycled { queue: &queue, job: &job, reason: why.as_str() }.emit(&metrics);
+    };
+    Some(sandbox.warm(Recycling { after_attempts, after }, recycled))
+}
+
+/// What the configuration allows, as the sandbox takes it.
+fn allow(config: &config::Allow, problem: &mut impl FnMut(&str, String)) -> Allow {
+    let http = Allow::http(config.http.iter().map(String::as_str));
+    let http = http.map_err(|errors| errors.iter().for_each(|e| problem(&config.http_place, e.to_string())));
+    for directory in config.directories.iter().filter(|directory| !directory.host.is_dir()) {
+        let message = format!("`{}` is not a directory; make it, or take it out", directory.host.display());
+        problem(&config.directories_place, message);
+    }
+    let secret = |(name, source): &(String, config::SecretSource)| {
+        let source = match source {
+            config::SecretSource::Variable(name) => SecretSource::Variable(name.clone()),
+            config::SecretSource::File(path) => SecretSource::File(path.clone()),
+        };
+        Secret { name: name.clone(), source }
+    };
+    let directory = |config::Directory { host, guest, writable }: &config::Directory| Directory {
+        host: host.clone(),
+        guest: guest.clone(),
+        writable: *writable,
+    };
+    let writable = config.directories.iter().filter(|directory| directory.writable);
+    let writable: Vec<PathBuf> = writable.map(|directory| directory.host.clone()).collect();
+    Allow {
+        response_bytes: config.http_response,
+        enqueue: config.enqueue.clone(),
+        env: config.env.clone(),
+        secrets: config.secrets.iter().map(secret).collect(),
+        directories: config.directories.iter().map(directory).collect(),
+        quota: (!writable.is_empty()).then(|| Arc::new(Quota::new(writable, config.disk))),
+        ..http.unwrap_or_default()
+    }
 }
 
 /// Adds the name of a file beside a missing one that was most likely meant.

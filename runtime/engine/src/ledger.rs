@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gristmill_core::pressure::{MemoryBounds, Pressure, may_start, pressure};
+use gristmill_sandbox::Sandbox;
 use gristmill_telemetry::Metrics;
 use gristmill_telemetry::event::MemoryPressure;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
@@ -30,6 +31,7 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// Jobs may reserve what is left of the hard limit beside the `resident` bytes of the idle worker.
     pub(crate) fn new(bounds: MemoryBounds, resident: u64) -> Self {
+        let bounds = bounds.within(cgroup_limit());
         let capacity = bounds.hard.saturating_sub(resident);
         let units = usize::try_from(capacity / UNIT).unwrap_or(usize::MAX);
         let free = Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS)));
@@ -60,17 +62,22 @@ impl Ledger {
         self.state.subscribe()
     }
 
-    /// Looks at the process for as long as it is polled.
-    pub(crate) async fn watch(self, metrics: Metrics) {
+    /// Looks at the process, and at what its cgroup allows, for as long as it is polled. Over a limit, instances that
+    /// only rest are dropped first.
+    pub(crate) async fn watch(self, metrics: Metrics, sandbox: Sandbox) {
         let Some(mut process) = Process::new() else { return };
         loop {
             tokio::time::sleep(LOOK).await;
             let Some(resident) = process.resident() else { continue };
+            let bounds = self.bounds.within(process.cgroup_limit());
             let before = self.state.borrow().0;
-            let now = pressure(resident, self.bounds, before);
+            let now = pressure(resident, bounds, before);
+            if now != Pressure::None {
+                sandbox.drop_resting();
+            }
             self.state.send_replace((now, resident));
             if now != before {
-                MemoryPressure { level: now, resident, bounds: self.bounds }.emit(&metrics);
+                MemoryPressure { level: now, resident, bounds }.emit(&metrics);
             }
         }
     }
@@ -92,6 +99,19 @@ impl Process {
         self.system.refresh_processes_specifics(only, true, ProcessRefreshKind::nothing().with_memory());
         self.system.process(self.pid).map(sysinfo::Process::memory)
     }
+
+    /// As it is now; the process must have been looked at before.
+    fn cgroup_limit(&self) -> Option<u64> {
+        let limits = self.system.process(self.pid)?.cgroup_limits()?;
+        Some(limits.total_memory).filter(|limit| *limit > 0)
+    }
+}
+
+/// Bytes that the cgroup of this process may have; `None` without a cgroup that bounds it.
+fn cgroup_limit() -> Option<u64> {
+    let mut process = Process::new()?;
+    process.resident()?;
+    process.cgroup_limit()
 }
 
 /// Bytes that this process has resident now; 0 where the system does not say.

@@ -12,8 +12,8 @@ use gristmill_core::service::{
 };
 use gristmill_core::units::{show_duration, show_size};
 use gristmill_queue::{ErrorKind, Queue, Report};
-use gristmill_sandbox::{Answer, Host, Level, Warning};
-use gristmill_telemetry::event::{QueueEvent, SoftLimit};
+use gristmill_sandbox::{Answer, Denied, Host, Level, Warning};
+use gristmill_telemetry::event::{AccessDenied, QueueEvent, SoftLimit};
 use gristmill_telemetry::{Metrics, TypeMetrics};
 use tokio::sync::{mpsc, oneshot};
 
@@ -105,6 +105,11 @@ impl Host for Voice {
         };
         self.note(format!("[warn] the attempt has passed {what}"));
         SoftLimit { of: &self.of, queue: &self.queue, id: &self.id, limit: word }.emit();
+    }
+
+    fn denied(&self, what: Denied) {
+        let (queue, job, id) = (&*self.queue, &*self.service.job_type, &*self.id);
+        AccessDenied { queue, job, id, what: what.as_str() }.emit(&self.metrics);
     }
 
     fn enqueue(&self, jobs: Vec<Submission>) -> Answer<'_, Result<Vec<Added>, EnqueueError>> {

@@ -12,6 +12,7 @@ use gristmill_core::pressure::Pressure;
 use gristmill_queue::{Connection, Keys, Marker, Queue, announce};
 use gristmill_sandbox::Sandbox;
 use gristmill_telemetry::Metrics;
+use gristmill_telemetry::event::WorkerRecycled;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -19,9 +20,10 @@ use crate::attempt::Executor;
 use crate::handlers::Handlers;
 use crate::held::{Held, Running};
 use crate::ledger::{Ledger, resident_memory};
+use crate::lifetime::{Again, Lifetime};
 use crate::listener::Listener;
 use crate::pump::Pump;
-use crate::{reporter, upkeep};
+use crate::{learn, reporter, upkeep};
 
 /// After the interrupts of a drain, settlements get this long to reach Redis.
 const LAST_CALLS: Duration = Duration::from_secs(10);
@@ -57,8 +59,8 @@ pub enum Phase {
 pub struct Drained {
     /// True when some attempts did not end in time and were handed back, or could not be settled.
     pub timed_out: bool,
-    /// True when it drained because it was over its hard memory limit: it is to be started again.
-    pub over_memory: bool,
+    /// Why it drained by itself and is to be started again; `None` when it was told to.
+    pub again: Option<Again>,
     /// True when it was ended in the middle of the drain: what ran is left to other workers.
     pub cut_short: bool,
 }
@@ -143,7 +145,9 @@ impl Worker {
 
         let ledger = Ledger::new(settings.memory, resident_memory());
         let mut beside = JoinSet::new();
-        beside.spawn(ledger.clone().watch(self.context.metrics.clone()));
+        beside.spawn(ledger.clone().watch(self.context.metrics.clone(), self.context.sandbox.clone()));
+        beside.spawn(learn::run(self.context.clone(), Arc::clone(&self.handlers), queues.clone()));
+        let lifetime = Lifetime::new(settings.recycle_after_jobs, settings.recycle_after);
         beside.spawn(announce(self.connection.clone(), keys.collect(), settings.name.clone()));
         let (context, every) = (self.context.clone(), settings.stalled_interval);
         beside.spawn(upkeep::find_stalled(context, queues.clone(), every, settings.max_stalled_count));
@@ -177,6 +181,7 @@ impl Worker {
                 redis: queue.clone(),
                 handlers: Arc::clone(&self.handlers),
                 ledger: ledger.clone(),
+                lifetime: lifetime.clone(),
                 phase: self.control.phase.subscribe(),
                 held: Arc::clone(held),
                 reports,
@@ -202,10 +207,14 @@ impl Worker {
         let mut phase = self.control.phase.subscribe();
         let mut pressure = ledger.pressure();
         // The senders live in `self.control` and in the ledger, so a wait ends with its condition and not before.
-        let over_memory = tokio::select! {
-            _ = phase.wait_for(|phase| *phase == Phase::Draining) => false,
-            _ = pressure.wait_for(|(level, _)| *level == Pressure::Hard) => true,
+        let again = tokio::select! {
+            _ = phase.wait_for(|phase| *phase == Phase::Draining) => None,
+            _ = pressure.wait_for(|(level, _)| *level == Pressure::Hard) => Some(Again::Memory),
+            again = lifetime.over() => Some(again),
         };
+        if let Some(reason) = again {
+            WorkerRecycled { reason: reason.as_str() }.emit();
+        }
         self.control.drain();
         listening.shutdown().await;
         self.wake_others(&queues).await;
@@ -215,7 +224,7 @@ impl Worker {
         let _ =
             tokio::time::timeout(LAST_CALLS, async { while reporters.join_next().await.is_some() {} }).await;
         beside.shutdown().await;
-        Drained { timed_out, over_memory, cut_short: false }
+        Drained { timed_out, again, cut_short: false }
     }
 
     /// Queues that one wait can be for: all of them, or on a Cluster those of one hash tag.

@@ -23,6 +23,7 @@ mod schedule;
 mod script;
 mod state;
 mod turn;
+mod usage;
 mod wait;
 
 pub use add::{
@@ -44,6 +45,7 @@ pub use private::{PrivateRedis, PrivateRedisError};
 pub use report::Report;
 pub use schedule::{Every, Iteration, NewScheduler, ScheduleFailure, SchedulerView};
 pub use turn::{Code, Next, Taken, Turn, TurnRequest};
+pub use usage::Usage;
 pub use wait::{Marker, Waiter};
 
 use std::sync::Arc;

@@ -80,6 +80,7 @@ fn attempts(criterion: &mut Criterion<ThreadCpu>) {
             allow: Arc::clone(&allow),
             host: Arc::clone(&host),
             interrupter: Interrupter::default(),
+            warm: None,
         };
         group.bench_function(name, |bencher| {
             bencher.iter(|| {

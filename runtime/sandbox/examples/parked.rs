@@ -74,6 +74,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 allow: Arc::clone(&allow),
                 host: Arc::<Begun>::clone(&host),
                 interrupter: interrupters[i].clone(),
+                warm: None,
             };
             let (sandbox, module) = (sandbox.clone(), module.clone());
             tokio::spawn(async move { sandbox.run(&module, attempt).await })

@@ -6,6 +6,7 @@ wasmtime::component::bindgen!({
     world: "worker",
     imports: {
         "gristmill:job/enqueue": async | trappable,
+        "gristmill:job/secrets": async | trappable,
         "gristmill:job/state": async | trappable,
         "gristmill:job/progress.save-checkpoint": async | trappable,
         "gristmill:job/progress.load-checkpoint": async | trappable,

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Engine, EngineWeak, InstanceAllocationStrategy, WasmBacktraceDetails};
+use wasmtime_wasi::p2::bindings::filesystem::types;
 
 use crate::SandboxError;
 use crate::bindings::Worker;
+use crate::files::HasFiles;
 use crate::guest::Guest;
 use crate::pool;
 
@@ -61,6 +63,10 @@ fn config(slots: u32, max_memory: u64, metered: bool) -> Config {
 fn link(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    // Over WASI's own, which knows no bound on what is written.
+    linker.allow_shadowing(true);
+    types::add_to_linker::<_, HasFiles>(&mut linker, Guest::files)?;
+    linker.allow_shadowing(false);
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     Worker::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
     Ok(linker)

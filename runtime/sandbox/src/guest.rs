@@ -6,14 +6,17 @@ use std::time::{Duration, Instant};
 use gristmill_core::clock::Clock;
 use gristmill_core::limits::Limits;
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::filesystem::WasiFilesystemView;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
+use crate::files::Files;
 use crate::http::Outgoing;
 use crate::log::LogSink;
-use crate::log::stdio::Stdio;
+use crate::log::stdio::{Current, Stdio};
 use crate::memory::MemoryGauge;
-use crate::{Allow, Host, Interrupter, Level, Module};
+use crate::verdict::Ending;
+use crate::{Allow, Host, Interrupter, Level, Module, Recycled};
 
 /// Entries of the table of host resources; a stream, a pollable, a header list is one each.
 const MAX_RESOURCES: usize = 1_024;
@@ -45,8 +48,19 @@ pub(crate) struct Guest {
     table: ResourceTable,
     pub(crate) allow: Arc<Allow>,
     // Most handlers use neither; making them takes longer than a short attempt's share of the rest.
-    wasi: Option<Box<WasiCtx>>,
+    wasi: Option<Box<(WasiCtx, Current)>>,
     http: Option<Box<(WasiHttpCtx, Outgoing)>>,
+}
+
+/// What is new with each attempt.
+pub(crate) struct Start {
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) allow: Arc<Allow>,
+    pub(crate) host: Arc<dyn Host>,
+    pub(crate) interrupter: Interrupter,
+    pub(crate) times: Times,
+    pub(crate) queue: String,
+    pub(crate) headers: Vec<(String, String)>,
 }
 
 /// When things happened and when they must end.
@@ -62,6 +76,8 @@ pub(crate) struct Times {
     pub(crate) soft: Instant,
     /// When the guest is stopped.
     pub(crate) hard: Instant,
+    /// When it is stopped if it computes; at least `hard`.
+    pub(crate) computing: Instant,
 }
 
 impl Times {
@@ -69,7 +85,8 @@ impl Times {
         let started = Instant::now();
         let after = |time: Duration| started + time.min(FAR);
         let (soft, hard) = (after(limits.soft_timeout.min(limits.timeout)), after(limits.timeout));
-        Self { enqueued_at, scheduled_at, started, soft, hard }
+        let computing = after(limits.computing_timeout.unwrap_or(limits.timeout)).max(hard);
+        Self { enqueued_at, scheduled_at, started, soft, hard, computing }
     }
 }
 
@@ -113,15 +130,8 @@ impl Budget {
 }
 
 impl Guest {
-    pub(crate) fn new(
-        module: Module,
-        limits: Arc<Limits>,
-        allow: Arc<Allow>,
-        host: Arc<dyn Host>,
-        interrupter: Interrupter,
-        times: Times,
-        queue: String,
-    ) -> Self {
+    pub(crate) fn new(module: Module, start: Start) -> Self {
+        let Start { limits, allow, host, interrupter, times, queue, headers } = start;
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
         Self {
@@ -134,7 +144,7 @@ impl Guest {
             calls: Budget::new(limits.service_calls),
             enqueued: Budget::new(limits.enqueued_jobs),
             queue,
-            headers: Vec::new(),
+            headers,
             limits,
             interrupter,
             times,
@@ -145,6 +155,38 @@ impl Guest {
         }
     }
 
+    /// Makes a resting instance ready for its next attempt: all is new but its memory, its streams and its handles.
+    pub(crate) fn begin(&mut self, start: Start) {
+        let fresh = Self::new(self.module.clone(), start);
+        let Self { memory, table, wasi, http, .. } = std::mem::replace(self, fresh);
+        (self.memory, self.table, self.wasi, self.http) = (memory, table, wasi, http);
+        self.memory.begin();
+        if let Some((_, stdio)) = self.wasi.as_deref_mut() {
+            stdio.set(Arc::clone(&self.log));
+        }
+        if let Some((_, outgoing)) = self.http.as_deref_mut() {
+            outgoing.begin(Arc::clone(&self.log), Arc::clone(&self.host));
+        }
+    }
+
+    /// Why this instance must not serve another attempt, after one that ended so.
+    pub(crate) fn unfit(&self, ending: &Ending) -> Option<Recycled> {
+        if !matches!(ending, Ending::Done(Ok(_))) || self.memory.denied() {
+            return Some(Recycled::Ended);
+        }
+        if self.memory.is_past_soft() {
+            return Some(Recycled::Memory);
+        }
+        self.http.as_ref().is_some_and(|parts| parts.1.is_open()).then_some(Recycled::Leftovers)
+    }
+
+    /// Its file system, for the linker.
+    pub(crate) fn files(&mut self) -> Files<'_> {
+        let quota = self.allow.quota.clone();
+        let host = Arc::clone(&self.host);
+        Files { view: self.filesystem(), quota, host }
+    }
+
     /// Ms since the Unix epoch.
     pub(crate) fn now_ms() -> u64 {
         Clock::System.now_ms()
@@ -153,22 +195,35 @@ impl Guest {
 
 impl WasiView for Guest {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let log = &self.log;
-        let ctx = self.wasi.get_or_insert_with(|| Box::new(wasi(log)));
-        WasiCtxView { ctx, table: &mut self.table }
+        let (log, allow) = (&self.log, &self.allow);
+        let parts = self.wasi.get_or_insert_with(|| {
+            let current = Current::new(Arc::clone(log));
+            Box::new((wasi(&current, allow), current))
+        });
+        WasiCtxView { ctx: &mut parts.0, table: &mut self.table }
     }
 }
 
-/// WASI that grants clocks, random bytes and output; files, sockets, names, arguments and environment are empty.
-fn wasi(log: &Arc<LogSink>) -> WasiCtx {
-    WasiCtx::builder()
-        .stdout(Stdio::new(Arc::clone(log), Level::Info))
-        .stderr(Stdio::new(Arc::clone(log), Level::Warn))
+/// WASI that grants clocks, random bytes, output, and the environment and directories of the job type; sockets, names
+/// and arguments are empty.
+fn wasi(log: &Current, allow: &Allow) -> WasiCtx {
+    let mut builder = WasiCtx::builder();
+    builder
+        .stdout(Stdio::new(log.clone(), Level::Info))
+        .stderr(Stdio::new(log.clone(), Level::Warn))
         .max_random_size(MAX_RANDOM)
         .allow_ip_name_lookup(false)
         .allow_tcp(false)
         .allow_udp(false)
-        .build()
+        .envs(&allow.env);
+    for directory in &allow.directories {
+        // Looked at when the worker started; one that is gone since is missing for the guest.
+        let opened = builder.preopened_dir(&directory.host, &directory.guest, directory.permissions());
+        if let Err(error) = opened {
+            tracing::warn!(directory = %directory.host.display(), error = format!("{error:#}"), "a directory of a job type cannot be opened");
+        }
+    }
+    builder.build()
 }
 
 impl WasiHttpView for Guest {
@@ -176,7 +231,8 @@ impl WasiHttpView for Guest {
         let parts = self.http.get_or_insert_with(|| {
             let mut ctx = WasiHttpCtx::new();
             ctx.set_field_size_limit(MAX_HEADERS);
-            Box::new((ctx, Outgoing::new(Arc::clone(&self.allow), Arc::clone(&self.log))))
+            let (log, host) = (Arc::clone(&self.log), Arc::clone(&self.host));
+            Box::new((ctx, Outgoing::new(Arc::clone(&self.allow), log, host)))
         });
         let (ctx, hooks) = &mut **parts;
         WasiHttpCtxView { hooks, table: &mut self.table, ctx }

@@ -52,6 +52,35 @@ pub enum Warning {
     Memory,
 }
 
+/// Something that a guest asked for and its job type does not allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Denied {
+    /// A request to a host, or its method.
+    Http,
+    /// A response larger than allowed.
+    HttpResponse,
+    /// A job for another queue.
+    Enqueue,
+    /// A secret.
+    Secret,
+    /// More than its directories may hold.
+    Disk,
+}
+
+impl Denied {
+    /// The word in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::HttpResponse => "http-response",
+            Self::Enqueue => "enqueue",
+            Self::Secret => "secret",
+            Self::Disk => "disk",
+        }
+    }
+}
+
 /// Receives what a guest says while it runs, and serves what it asks for.
 ///
 /// The methods are called on the guests' runtime threads in the middle of host calls: they must not block, and
@@ -72,6 +101,11 @@ pub trait Host: Send + Sync + 'static {
     /// The attempt has passed a soft limit.
     fn warn(&self, warning: Warning) {
         let _ = warning;
+    }
+
+    /// The guest asked for something that is not allowed, and was told so.
+    fn denied(&self, what: Denied) {
+        let _ = what;
     }
 
     /// Whether lines of this level are wanted; unwanted ones are neither delivered nor counted.

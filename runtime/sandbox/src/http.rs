@@ -10,16 +10,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use http::uri::Scheme;
-use http::{Request, Response, Uri};
+use http::{Method, Request, Response, Uri};
 use http_body_util::BodyExt;
+use hyper::body::Body;
 use wasmtime_wasi_http::io::TokioIo;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use self::allow::{Allow, Reach};
-use self::body::TimedBody;
-use crate::Level;
+use self::allow::Reach;
+use self::body::BoundedBody;
 use crate::log::LogSink;
+use crate::{Allow, Denied, Host, Level};
 
 /// Connections that one attempt may have open at a time.
 const MAX_CONNECTIONS: u32 = 32;
@@ -35,6 +36,7 @@ type Answer = Result<(Response<WasiBody>, Background), Error>;
 pub(crate) struct Outgoing {
     allow: Arc<Allow>,
     log: Arc<LogSink>,
+    host: Arc<dyn Host>,
     open: Arc<AtomicU32>,
 }
 
@@ -48,12 +50,22 @@ struct Target {
 }
 
 impl Outgoing {
-    pub(crate) fn new(allow: Arc<Allow>, log: Arc<LogSink>) -> Self {
-        Self { allow, log, open: Arc::default() }
+    pub(crate) fn new(allow: Arc<Allow>, log: Arc<LogSink>, host: Arc<dyn Host>) -> Self {
+        Self { allow, log, host, open: Arc::default() }
+    }
+
+    /// Speaks for another attempt from now on.
+    pub(crate) fn begin(&mut self, log: Arc<LogSink>, host: Arc<dyn Host>) {
+        (self.log, self.host) = (log, host);
+    }
+
+    /// Whether any connection is open.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed) > 0
     }
 
     /// Checks the request's host against what the job type allows.
-    fn target(&self, uri: &Uri) -> Result<Target, Error> {
+    fn target(&self, method: &Method, uri: &Uri) -> Result<Target, Error> {
         let authority = uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
         // Credentials before the host only help to disguise it.
         if authority.as_str().contains('@') {
@@ -63,14 +75,15 @@ impl Outgoing {
         let default_port = if tls { 443 } else { 80 };
         let port = authority.port_u16().unwrap_or(default_port);
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-        if let Some(reach) = self.allow.reach(&host, port, default_port) {
+        if let Some(reach) = self.allow.reach(method, &host, port, default_port) {
             Ok(Target { host, port, tls, reach })
         } else {
             let entry =
                 if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
+            self.host.denied(Denied::Http);
             self.log.write(
                 Level::Warn,
-                &format!("http: `{entry}` is not among the hosts in `allow.http`"),
+                &format!("http: `{method} {entry}` is not among what `allow.http` lists"),
                 &[],
             );
             Err(Error::HttpRequestDenied)
@@ -101,10 +114,19 @@ impl WasiHttpHooks for Outgoing {
         options: Option<RequestOptions>,
         _: Background,
     ) -> Box<dyn Future<Output = Answer> + Send> {
-        let target = self.target(request.uri());
+        let target = self.target(request.method(), request.uri());
         let slot = self.slot();
-        let log = Arc::clone(&self.log);
-        Box::new(async move { send(request, options.unwrap_or_default(), target?, slot?, &log).await })
+        let (log, host) = (Arc::clone(&self.log), Arc::clone(&self.host));
+        let most = self.allow.response_bytes;
+        Box::new(async move {
+            let answer = send(request, options.unwrap_or_default(), target?, slot?, &log, most).await;
+            match answer {
+                Err(Error::HttpRequestDenied) => host.denied(Denied::Http),
+                Err(Error::HttpResponseBodySize(_)) => host.denied(Denied::HttpResponse),
+                _ => {}
+            }
+            answer
+        })
     }
 
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
@@ -132,6 +154,7 @@ async fn send(
     target: Target,
     slot: Connection,
     log: &LogSink,
+    most: u64,
 ) -> Answer {
     let within = options.connect_timeout.unwrap_or(connect::TIMEOUT);
     let stream = tokio::time::timeout(within, connect::connect(&target, log)).await;
@@ -153,7 +176,12 @@ async fn send(
         Some(time) => tokio::time::timeout(time, response).await.map_err(|_| Error::ConnectionReadTimeout)?,
         None => response.await,
     }?;
-    let response = response.map(|body| TimedBody::new(body, options.between_bytes_timeout).boxed_unsync());
+    // Said beforehand, it need not be read first.
+    if let Some(size) = response.body().size_hint().exact().filter(|size| *size > most) {
+        return Err(Error::HttpResponseBodySize(Some(size)));
+    }
+    let response =
+        response.map(|body| BoundedBody::new(body, options.between_bytes_timeout, most).boxed_unsync());
     let background: Background = Box::new(async move {
         driver.await;
         Ok(())

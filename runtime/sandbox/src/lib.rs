@@ -1,4 +1,5 @@
-//! One attempt of a job in one fresh WebAssembly component instance, with its limits armed.
+//! One attempt of a job in one WebAssembly component instance, a fresh one unless its type says otherwise, with its
+//! limits armed.
 //!
 //! [`Sandbox::load`] compiles a handler once (or takes it from the disk cache) and links it to the host
 //! functions; [`Sandbox::run`] makes an instance of it, calls its `run`, and drops it. Whatever the guest does
@@ -8,11 +9,13 @@
 //! function, and fuel where the job type asks for metering. Memory, tables, handles, log lines, progress,
 //! metrics, random bytes, connections and the return value each have a ceiling.
 
+mod allow;
 mod attempt;
 mod bindings;
 mod cache;
 mod engine;
 mod error;
+mod files;
 mod guest;
 mod host;
 mod http;
@@ -25,11 +28,15 @@ mod run;
 mod sandbox;
 mod services;
 mod verdict;
+mod warm;
 
+pub use allow::{Allow, Secret, SecretSource};
 pub use attempt::{Attempt, Report};
 pub use error::{ErrorKind, ModuleError, SandboxError};
-pub use host::{Answer, Host, Level, Warning};
-pub use http::allow::{Allow, HostPattern, PatternError};
+pub use files::{Directory, Quota};
+pub use host::{Answer, Denied, Host, Level, Warning};
+pub use http::allow::{HostPattern, PatternError};
 pub use interrupt::Interrupter;
 pub use module::{MAX_MODULE_BYTES, Module};
 pub use sandbox::{Sandbox, Settings};
+pub use warm::{Recycled, Recycling, Warm};

@@ -2,9 +2,11 @@
 
 mod clean;
 mod lines;
+pub(crate) mod redact;
 pub(crate) mod stdio;
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,12 +14,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gristmill_core::units::cut;
 
 use self::lines::LineBuffer;
+use self::redact::Redactions;
 use crate::{Host, Level};
 
 /// Fields of one log line; further ones are left out.
 const MAX_FIELDS: usize = 32;
 /// Bytes of a panic's text that go into the attempt's failure.
 const MAX_PANIC: usize = 1 << 10;
+/// The last lines, which a failure's stack trace repeats, and the bytes of each.
+const LAST_LINES: usize = 5;
+const LAST_LINE_BYTES: usize = 256;
 
 /// Hands lines to the host until the attempt's number of them is used up, then counts.
 pub(crate) struct LogSink {
@@ -28,6 +34,8 @@ pub(crate) struct LogSink {
     stdout: Mutex<LineBuffer>,
     stderr: Mutex<LineBuffer>,
     panic: Mutex<Option<Panic>>,
+    last: Mutex<VecDeque<String>>,
+    redacted: Redactions,
 }
 
 /// What stderr says of a panic: the line that names its place, and the message after it.
@@ -46,7 +54,20 @@ impl LogSink {
             stdout: Mutex::default(),
             stderr: Mutex::default(),
             panic: Mutex::default(),
+            last: Mutex::default(),
+            redacted: Redactions::default(),
         }
+    }
+
+    /// What must not appear in any line, nor in the attempt's failure.
+    pub(crate) fn redactions(&self) -> &Redactions {
+        &self.redacted
+    }
+
+    /// The last lines that were delivered, cut.
+    pub(crate) fn last_lines(&self) -> Vec<String> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *last).into()
     }
 
     /// Whether a line of this level would be delivered now.
@@ -57,6 +78,7 @@ impl LogSink {
     /// Writes a message of one or more lines; the fields follow its last line.
     pub(crate) fn write(&self, level: Level, message: &str, fields: &[(String, String)]) {
         let text = with_fields(message, fields);
+        let text = self.redacted.apply(&text);
         for line in text.lines() {
             self.line(level, line);
         }
@@ -126,12 +148,24 @@ impl LogSink {
         if line.trim().is_empty() {
             return;
         }
+        let line = self.redacted.apply(&line);
         let taken = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         if taken.is_ok() {
+            self.remember(level, &line);
             self.host.log(level, cut(&line, self.line_bytes).into_owned());
         } else {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+}
+
+impl LogSink {
+    fn remember(&self, level: Level, line: &str) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.len() == LAST_LINES {
+            last.pop_front();
+        }
+        last.push_back(format!("[{}] {}", level.as_str(), cut(line, LAST_LINE_BYTES)));
     }
 }
 
@@ -216,6 +250,27 @@ mod tests {
         sink.output(Level::Info, "a line that is far too long to keep, ä\n".as_bytes());
         sink.finish();
         assert_eq!(texts(&host), ["first", "second", "a line that is fa…", "red"]);
+    }
+
+    #[test]
+    fn the_last_lines_are_kept_and_cut() {
+        let (_, sink) = sink_of(10, 1_000);
+        for n in 0..8 {
+            sink.write(Level::Info, &format!("{n}{}", "x".repeat(500)), &[]);
+        }
+        let last = sink.last_lines();
+        assert_eq!(last.len(), LAST_LINES);
+        assert!(last[0].starts_with("[info] 3xx") && last[0].len() < 300, "{last:?}");
+    }
+
+    #[test]
+    fn no_line_holds_what_is_redacted() {
+        let (host, sink) = sink_of(10, 1_000);
+        sink.redactions().add("hunter22-is-secret");
+        sink.write(Level::Info, "key hunter22-is-secret", &[("k".into(), "hunter22-is-secret".into())]);
+        sink.output(Level::Info, b"printed hunter22-is-secret\n");
+        assert_eq!(texts(&host), ["key *** k=***", "printed ***"]);
+        assert_eq!(sink.last_lines()[1], "[info] printed ***");
     }
 
     #[test]

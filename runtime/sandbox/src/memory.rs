@@ -30,6 +30,16 @@ impl MemoryGauge {
         self.peak > self.soft && !std::mem::replace(&mut self.warned, true)
     }
 
+    /// Starts counting for the next attempt of the same instance, which keeps what it has.
+    pub(crate) fn begin(&mut self) {
+        (self.peak, self.warned, self.denied) = (self.used, false, false);
+    }
+
+    /// Whether more is in use than the soft limit.
+    pub(crate) fn is_past_soft(&self) -> bool {
+        self.used > self.soft
+    }
+
     /// Most bytes in use at one time.
     pub(crate) fn peak(&self) -> u64 {
         self.peak

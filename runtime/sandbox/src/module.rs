@@ -23,12 +23,13 @@ const HANDLER: &str = "gristmill:job/handler";
 /// The start of the versions of it that this host serves.
 const HANDLER_SERVED: &str = "gristmill:job/handler@0.1.";
 /// Starts of the interfaces that this host has in one version or another.
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 15] = [
     "gristmill:job/context@",
     "gristmill:job/enqueue@",
     "gristmill:job/log@",
     "gristmill:job/metrics@",
     "gristmill:job/progress@",
+    "gristmill:job/secrets@",
     "gristmill:job/state@",
     "gristmill:job/types@",
     "wasi:cli/",
@@ -89,6 +90,12 @@ impl Module {
     /// them.
     pub fn fits(&self, limits: &Limits) -> Result<(), ModuleError> {
         check_memory(&self.0.name, self.0.start_memory, limits.memory)
+    }
+
+    /// Bytes of memory and tables that an instance begins with.
+    #[must_use]
+    pub fn start_memory(&self) -> u64 {
+        self.0.start_memory
     }
 
     pub(crate) fn pre(&self) -> &WorkerPre<Guest> {

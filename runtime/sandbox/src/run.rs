@@ -1,15 +1,20 @@
 //! One attempt, from a free slot to its report. This is the hot path: what is done here is done for every job.
 
+use std::future::poll_fn;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use gristmill_core::job::Job as QueueJob;
+use gristmill_core::limits::Limits;
 use gristmill_core::outcome::{Outcome, Stop, StopReason};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmtime::{Store, UpdateDeadline};
 
+use crate::bindings::Worker;
 use crate::bindings::exports::gristmill::job::handler::Job;
-use crate::guest::{Guest, Times};
+use crate::engine::TICK;
+use crate::guest::{Guest, Start, Times};
 use crate::verdict::{self, Ending};
+use crate::warm::{Instance, Slots};
 use crate::{Attempt, Host, Interrupter, Module, Report, Warning};
 
 /// Handles of the component model that one guest may hold.
@@ -17,102 +22,141 @@ const MAX_HANDLES: usize = 1_024;
 /// Bytes that one host call may be given, beside what the return value may have.
 const HOST_CALL: usize = 1 << 20;
 
-pub(crate) async fn run(free: &Semaphore, module: &Module, attempt: Attempt) -> Report {
-    let Attempt { job, limits, allow, host, interrupter } = attempt;
-    let slot = slot(free, &interrupter).await;
-    let times = Times::new(job.enqueued_at_ms, job.scheduled_at_ms, &limits);
-    if let Some(reason) = interrupter.reason() {
-        return unstarted(Outcome::Interrupted(reason), times);
-    }
+pub(crate) async fn run(slots: &Slots, module: &Module, attempt: Attempt) -> Report {
+    let Attempt { job, limits, allow, host, interrupter, warm } = attempt;
     if limits.fuel.is_some() && !module.metered() {
         let message =
             format!("`{}` was loaded without metering, but its job type limits fuel", module.name());
-        return unstarted(
-            Outcome::Stopped(Stop { reason: StopReason::Handler, message, backtrace: None }),
-            times,
-        );
+        let stop = Stop { reason: StopReason::Handler, message, backtrace: None };
+        return unstarted(Outcome::Stopped(stop));
     }
-
-    let fuel = module.metered().then(|| limits.fuel.unwrap_or(u64::MAX));
-    let host_call = HOST_CALL.max(limits.output).saturating_add(HOST_CALL / 4);
-    let mut guest = Guest::new(
-        module.clone(),
-        Arc::clone(&limits),
+    let rested = warm.as_ref().and_then(|warm| warm.take(module.digest()));
+    let reused = rested.is_some();
+    let (rested, slot, attempts, made) = match rested {
+        Some(Instance { store, worker, slot, attempts, made, .. }) => {
+            (Some((store, worker)), slot, attempts, made)
+        }
+        None => (None, slots.take(&interrupter).await, 0, Instant::now()),
+    };
+    if let Some(reason) = interrupter.reason().filter(|_| !reused) {
+        return unstarted(Outcome::Interrupted(reason));
+    }
+    let times = Times::new(job.enqueued_at_ms, job.scheduled_at_ms, &limits);
+    let QueueJob { id, name, queue, attempt, max_attempts, data, headers, .. } = job;
+    let job = Job { id, name, queue: queue.clone(), attempt, max_attempts, data };
+    let start = Start {
+        limits: Arc::clone(&limits),
         allow,
         host,
-        interrupter.clone(),
+        interrupter: interrupter.clone(),
         times,
-        job.queue.clone(),
-    );
-    guest.headers = job.headers;
-    let mut store = Store::new(module.pre().engine(), guest);
-    store.limiter(|guest| &mut guest.memory);
-    store.set_hostcall_fuel(host_call);
-    store.set_max_component_handles(MAX_HANDLES);
-    // Armed before anything of the guest runs: instantiation may call its start function.
-    store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|mut store| Ok(on_tick(store.data_mut())));
-    if let Some(fuel) = fuel {
-        store.set_fuel(fuel).expect("the engine of a metered module has fuel");
-    }
-
-    let job = Job {
-        id: job.id,
-        name: job.name,
-        queue: job.queue,
-        attempt: job.attempt,
-        max_attempts: job.max_attempts,
-        data: job.data,
+        queue,
+        headers,
     };
-    let warned = Arc::clone(&store.data().host);
-    let ending = call(module, &mut store, &job, times, &interrupter, &*warned).await;
+    let (mut store, mut worker) = match rested {
+        Some((mut store, worker)) => {
+            store.data_mut().begin(start);
+            (store, worker)
+        }
+        None => (store(module, start), None),
+    };
+    let fuel = arm(&mut store, module, &limits);
 
+    let warned = Arc::clone(&store.data().host);
+    let mut computing = Duration::ZERO;
+    let ending =
+        call(module, &mut store, &mut worker, &job, times, &interrupter, &*warned, &mut computing).await;
+
+    let elapsed = times.started.elapsed();
     let consumed = fuel.map(|fuel| fuel.saturating_sub(store.get_fuel().unwrap_or(0)));
     let guest = store.data_mut();
     if guest.memory.passed_soft() {
         guest.host.warn(Warning::Memory);
     }
     guest.log.finish();
+    let unfit = guest.unfit(&ending);
     let outcome = verdict::outcome(ending, guest);
+    let failed = matches!(outcome, Outcome::Retryable(_) | Outcome::Permanent(_) | Outcome::Stopped(_));
     let report = Report {
+        last_lines: if failed { guest.log.last_lines() } else { Vec::new() },
         outcome,
-        elapsed: times.started.elapsed(),
+        elapsed,
+        waited: elapsed.saturating_sub(computing),
         fuel: consumed,
         peak_memory: guest.memory.peak(),
+        reused,
         dropped_lines: guest.log.dropped(),
         dropped_updates: guest.updates.dropped(),
         dropped_records: guest.records.dropped(),
     };
-    drop(store);
-    drop(slot);
+    match warm {
+        Some(warm) => {
+            let digest = module.digest().to_owned();
+            let instance = Instance { store, worker, digest, attempts: attempts + 1, made, slot };
+            match unfit.or_else(|| warm.verdict(&instance)) {
+                Some(why) => warm.let_go(instance, why),
+                None => warm.rest(instance),
+            }
+            // Looked at after resting: whoever waits either sees the instance or is seen here.
+            if slots.wanted() {
+                slots.evict(1);
+            }
+        }
+        // In this order: a free slot is taken at once, and the pool must have room then.
+        None => {
+            drop(store);
+            drop(slot);
+        }
+    }
     report
 }
 
-/// A pool has no queue of its own: without a free slot instantiation would fail.
-async fn slot<'a>(free: &'a Semaphore, interrupter: &Interrupter) -> Option<SemaphorePermit<'a>> {
-    if let Ok(slot) = free.try_acquire() {
-        return Some(slot);
-    }
-    tokio::select! {
-        slot = free.acquire() => slot.ok(),
-        _ = interrupter.interrupted() => None,
-    }
+/// A store for a fresh instance.
+fn store(module: &Module, start: Start) -> Store<Guest> {
+    let mut store = Store::new(module.pre().engine(), Guest::new(module.clone(), start));
+    store.limiter(|guest| &mut guest.memory);
+    store.set_max_component_handles(MAX_HANDLES);
+    store.epoch_deadline_callback(|mut store| Ok(on_tick(store.data_mut())));
+    store
 }
 
-/// Instantiates and calls the guest until it is done, its time is up or somebody interrupts.
+/// Arms what holds for one attempt, before anything of the guest runs: instantiation may call its start function. The
+/// fuel that it was given, if it is metered.
+fn arm(store: &mut Store<Guest>, module: &Module, limits: &Limits) -> Option<u64> {
+    store.set_hostcall_fuel(HOST_CALL.max(limits.output).saturating_add(HOST_CALL / 4));
+    store.set_epoch_deadline(1);
+    let fuel = module.metered().then(|| limits.fuel.unwrap_or(u64::MAX))?;
+    store.set_fuel(fuel).expect("the engine of a metered module has fuel");
+    Some(fuel)
+}
+
+/// Instantiates, if that is not done, and calls the guest until it is done, its time is up or somebody interrupts.
+/// `computing` is how long the guest, and host functions that do not wait, had a thread.
+#[expect(clippy::too_many_arguments, reason = "the parts of one attempt, borrowed apart")]
 async fn call(
     module: &Module,
     store: &mut Store<Guest>,
+    worker: &mut Option<Worker>,
     job: &Job,
     times: Times,
     interrupter: &Interrupter,
     host: &dyn Host,
+    computing: &mut Duration,
 ) -> Ending {
     let guest = async {
-        let worker = module.pre().instantiate_async(&mut *store).await?;
+        let worker = match worker {
+            Some(worker) => worker,
+            None => worker.insert(module.pre().instantiate_async(&mut *store).await?),
+        };
         worker.gristmill_job_handler().call_run(store, job).await
     };
     let mut guest = std::pin::pin!(guest);
+    let mut guest = poll_fn(|cx| {
+        let begun = Instant::now();
+        let polled = guest.as_mut().poll(cx);
+        *computing += begun.elapsed();
+        polled
+    });
     let mut alarm = std::pin::pin!(tokio::time::sleep_until(times.soft.into()));
     let mut breaks = std::pin::pin!(interrupter.interrupted());
     // Where both limits are the same there is nothing to warn of.
@@ -124,8 +168,14 @@ async fn call(
             biased;
             done = &mut guest => break Ending::Done(done),
             () = &mut alarm => {
-                if Instant::now() >= times.hard {
-                    break Ending::TimedOut;
+                let now = Instant::now();
+                if now >= times.hard {
+                    // Its fuel bounds what computes; whether it still does is looked at again and again.
+                    if now >= times.computing || !interrupter.is_computing() {
+                        break Ending::TimedOut;
+                    }
+                    alarm.as_mut().reset((now + TICK).min(times.computing).into());
+                    continue;
                 }
                 host.warn(Warning::Time);
                 warn_of_time = false;
@@ -146,18 +196,21 @@ fn on_tick(guest: &mut Guest) -> UpdateDeadline {
     if guest.memory.passed_soft() {
         guest.host.warn(Warning::Memory);
     }
-    if guest.interrupter.reason().is_some() || Instant::now() >= guest.times.hard {
+    if guest.interrupter.reason().is_some() || Instant::now() >= guest.times.computing {
         return UpdateDeadline::Interrupt;
     }
-    UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))
+    UpdateDeadline::YieldCustom(1, Box::pin(guest.interrupter.clone().yield_now()))
 }
 
-fn unstarted(outcome: Outcome, times: Times) -> Report {
+fn unstarted(outcome: Outcome) -> Report {
     Report {
         outcome,
-        elapsed: times.started.elapsed(),
+        elapsed: Duration::ZERO,
+        waited: Duration::ZERO,
         fuel: None,
         peak_memory: 0,
+        reused: false,
+        last_lines: Vec::new(),
         dropped_lines: 0,
         dropped_updates: 0,
         dropped_records: 0,

@@ -5,12 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Semaphore;
-
 use crate::cache::Cache;
 use crate::engine::Machine;
 use crate::module::{MAX_MODULE_BYTES, Module};
-use crate::{Attempt, ModuleError, Report, SandboxError, pool, run};
+use crate::warm::Slots;
+use crate::{Attempt, ModuleError, Recycled, Recycling, Report, SandboxError, Warm, pool, run};
 
 /// Slots beyond which a pool's counters would not fit.
 const MAX_SLOTS: usize = 100_000;
@@ -31,10 +30,10 @@ pub struct Settings {
 pub struct Sandbox(Arc<Inner>);
 
 struct Inner {
-    slots: u32,
+    count: u32,
     max_memory: u64,
     cache: Option<Cache>,
-    free: Semaphore,
+    slots: Slots,
     machines: Mutex<Machines>,
 }
 
@@ -60,10 +59,10 @@ impl Sandbox {
             }
         });
         Ok(Self(Arc::new(Inner {
-            slots: counted,
+            count: counted,
             max_memory: settings.max_memory,
             cache,
-            free: Semaphore::new(slots),
+            slots: Slots::new(slots),
             machines: Mutex::default(),
         })))
     }
@@ -88,10 +87,27 @@ impl Sandbox {
         Module::make(&machine, self.0.cache.as_ref(), name, wasm, metered, self.0.max_memory)
     }
 
-    /// Runs one attempt in a fresh instance, which is gone when this returns. Waits for a slot if all are taken; the
+    /// Room for the instances of one job type that serve several attempts. `recycled` is told of each that is let go.
+    pub fn warm(
+        &self,
+        recycling: Recycling,
+        recycled: impl Fn(Recycled) + Send + Sync + 'static,
+    ) -> Arc<Warm> {
+        let warm = Arc::new(Warm::new(recycling, Box::new(recycled)));
+        self.0.slots.register(&warm);
+        warm
+    }
+
+    /// Drops every resting instance, for its memory.
+    pub fn drop_resting(&self) {
+        self.0.slots.evict(usize::MAX);
+    }
+
+    /// Runs one attempt: in an instance of `attempt.warm` that rests, else in a fresh one, which is gone when this
+    /// returns unless it may serve again. Waits for a slot if all are taken; the
     /// attempt's time begins after that. Dropping the future ends the attempt.
     pub async fn run(&self, module: &Module, attempt: Attempt) -> Report {
-        run::run(&self.0.free, module, attempt).await
+        run::run(&self.0.slots, module, attempt).await
     }
 
     /// Instances that exist now.
@@ -112,8 +128,8 @@ impl Sandbox {
         if let Some(machine) = wanted {
             return Ok(Arc::clone(machine));
         }
-        pool::check_map_count(self.0.slots, if other.is_some() { 2 } else { 1 })?;
-        let machine = Arc::new(Machine::new(self.0.slots, self.0.max_memory, metered)?);
+        pool::check_map_count(self.0.count, if other.is_some() { 2 } else { 1 })?;
+        let machine = Arc::new(Machine::new(self.0.count, self.0.max_memory, metered)?);
         Ok(Arc::clone(wanted.insert(machine)))
     }
 }

@@ -1,5 +1,6 @@
 //! How a call ended, as an outcome.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -36,7 +37,28 @@ pub(crate) enum Ending {
     Interrupted(Interrupt),
 }
 
+/// The outcome; no secret that the guest was given is in its texts.
 pub(crate) fn outcome(ending: Ending, guest: &Guest) -> Outcome {
+    let mut outcome = classified(ending, guest);
+    let redact = |text: &mut String| {
+        if let Cow::Owned(masked) = guest.log.redactions().apply(text) {
+            *text = masked;
+        }
+    };
+    match &mut outcome {
+        Outcome::Retryable(failure) | Outcome::Permanent(failure) => {
+            redact(&mut failure.message);
+            failure.code.iter_mut().chain(&mut failure.detail).for_each(redact);
+        }
+        Outcome::RateLimited { message, .. } => redact(message),
+        Outcome::Deferred { reason, .. } => redact(reason),
+        Outcome::Stopped(stop) => redact(&mut stop.message),
+        _ => {}
+    }
+    outcome
+}
+
+fn classified(ending: Ending, guest: &Guest) -> Outcome {
     match ending {
         Ending::Done(Ok(Ok(output))) => returned(output, guest.limits.output),
         Ending::Done(Ok(Err(error))) => refused(error),
@@ -102,7 +124,11 @@ fn failure(said: GuestFailure) -> Failure {
 }
 
 fn timeout(guest: &Guest, backtrace: Option<String>) -> Outcome {
-    let message = format!("the attempt ran for its limit of {}", show_duration(guest.limits.timeout));
+    // One that was stopped by its epoch computed.
+    let computing = guest.limits.computing_timeout.filter(|_| backtrace.is_some());
+    let limit = show_duration(computing.unwrap_or(guest.limits.timeout));
+    let kind = if guest.limits.adapted && computing.is_none() { "adaptive limit" } else { "limit" };
+    let message = format!("the attempt ran for its {kind} of {limit}");
     stop(StopReason::Timeout, message, backtrace)
 }
 

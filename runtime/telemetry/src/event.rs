@@ -81,6 +81,101 @@ impl SoftLimit<'_> {
     }
 }
 
+/// A handler asked for something that its job type does not allow.
+pub struct AccessDenied<'a> {
+    /// The queue.
+    pub queue: &'a str,
+    /// The job type's entry in the configuration.
+    pub job: &'a str,
+    /// The job's id.
+    pub id: &'a str,
+    /// What it was: `http`, `enqueue`, `secret` and so on.
+    pub what: &'static str,
+}
+
+impl AccessDenied<'_> {
+    /// Counts it; a guest may do it in a loop, so its log line is for finding faults only.
+    pub fn emit(self, metrics: &Metrics) {
+        let Self { queue, job, id, what } = self;
+        metrics.families.denied.with_label_values(&[queue, job, what]).inc();
+        tracing::debug!(queue, job, id, what, "the handler asked for something that is not allowed");
+    }
+}
+
+/// An instance that served several attempts was let go.
+pub struct InstanceRecycled<'a> {
+    /// The queue.
+    pub queue: &'a str,
+    /// The job type's entry in the configuration.
+    pub job: &'a str,
+    /// Why.
+    pub reason: &'static str,
+}
+
+impl InstanceRecycled<'_> {
+    /// Counts it.
+    pub fn emit(self, metrics: &Metrics) {
+        let Self { queue, job, reason } = self;
+        metrics.families.recycled.with_label_values(&[queue, job, reason]).inc();
+        tracing::debug!(queue, job, reason, "a reused instance was let go");
+    }
+}
+
+/// An attempt ran in an instance that had served before.
+pub struct InstanceReused<'a> {
+    /// The queue.
+    pub queue: &'a str,
+    /// The job type's entry in the configuration.
+    pub job: &'a str,
+}
+
+impl InstanceReused<'_> {
+    /// Counts it.
+    pub fn emit(self, metrics: &Metrics) {
+        metrics.families.reused.with_label_values(&[self.queue, self.job]).inc();
+    }
+}
+
+/// A limit of a job type follows what its attempts use, and has moved.
+pub struct LimitChanged<'a> {
+    /// The queue.
+    pub queue: &'a str,
+    /// The job type's entry in the configuration.
+    pub job: &'a str,
+    /// `timeout`, `fuel` or `memory`.
+    pub limit: &'static str,
+    /// As it was and is, for people.
+    pub from: String,
+    /// The new one.
+    pub to: String,
+    /// Why it is so: `warm-up`, `learned`, `floor` or `ceiling`.
+    pub reason: &'static str,
+    /// Attempts that it was made from.
+    pub attempts: u64,
+}
+
+impl LimitChanged<'_> {
+    /// Counts and logs it.
+    pub fn emit(self, metrics: &Metrics) {
+        let Self { queue, job, limit, from, to, reason, attempts } = self;
+        metrics.families.limit_changes.with_label_values(&[queue, job, reason]).inc();
+        tracing::info!(queue, job, limit, from, to, reason, attempts, "an adaptive limit has changed");
+    }
+}
+
+/// The worker ends by itself, to be started anew.
+pub struct WorkerRecycled {
+    /// `memory`, `jobs` or `age`.
+    pub reason: &'static str,
+}
+
+impl WorkerRecycled {
+    /// Logs it.
+    pub fn emit(self) {
+        tracing::info!(reason = self.reason, "draining, then starting anew");
+    }
+}
+
 /// The worker's own memory passed a limit, or came back.
 pub struct MemoryPressure {
     /// The level now.

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gristmill_core::metric::MAX_LABEL_VALUE;
 use gristmill_core::units::cut;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
-    TextEncoder, exponential_buckets,
+    Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts,
+    Registry, TextEncoder, exponential_buckets,
 };
 
 use crate::handler_metrics::HandlerMetrics;
@@ -36,6 +36,11 @@ pub(crate) struct Families {
     pub peak_memory: HistogramVec,
     pub soft_limits: IntCounterVec,
     pub poison: IntCounterVec,
+    pub denied: IntCounterVec,
+    pub recycled: IntCounterVec,
+    pub reused: IntCounterVec,
+    pub timeout_seconds: GaugeVec,
+    pub limit_changes: IntCounterVec,
     pub memory_pressure: IntCounterVec,
     pub slots: IntGaugeVec,
     pub slots_busy: IntGaugeVec,
@@ -152,6 +157,11 @@ impl Metrics {
         }
     }
 
+    /// Says what the timeout of a job type with adaptive limits is now.
+    pub fn set_timeout(&self, queue: &str, job: &str, timeout: std::time::Duration) {
+        self.families.timeout_seconds.with_label_values(&[queue, job]).set(timeout.as_secs_f64());
+    }
+
     /// Says how many slots a queue has, and how many hold a job.
     pub fn set_slots(&self, queue: &str, busy: usize, total: usize) {
         let gauge = |value: usize| i64::try_from(value).unwrap_or(i64::MAX);
@@ -172,6 +182,7 @@ impl Metrics {
 }
 
 impl Families {
+    #[expect(clippy::too_many_lines, reason = "one list of all families")]
     fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let counter = |name: &str, help: &str, labels: &[&str]| {
             let family = IntCounterVec::new(Opts::new(name, help), labels)?;
@@ -191,6 +202,11 @@ impl Families {
         };
         let panics = IntCounter::new("gristmill_panics_total", "Panics of the host that ended one attempt")?;
         registry.register(Box::new(panics.clone()))?;
+        let timeout_seconds = GaugeVec::new(
+            Opts::new("gristmill_timeout_seconds", "Timeout of job types with adaptive limits"),
+            &["queue", "job"],
+        )?;
+        registry.register(Box::new(timeout_seconds.clone()))?;
         // From 50 µs, what a small handler takes, to a few hours.
         let attempt = exponential_buckets(0.000_05, 4.0, 14)?;
         let wait = exponential_buckets(0.001, 4.0, 13)?;
@@ -230,6 +246,27 @@ impl Families {
                 "gristmill_poison_jobs_total",
                 "Jobs failed for good because they kept trapping",
                 &["queue", "job"],
+            )?,
+            denied: counter(
+                "gristmill_denied_total",
+                "What handlers asked for and were not allowed",
+                &["queue", "job", "what"],
+            )?,
+            recycled: counter(
+                "gristmill_instances_recycled_total",
+                "Reused instances that were let go",
+                &["queue", "job", "reason"],
+            )?,
+            reused: counter(
+                "gristmill_reused_attempts_total",
+                "Attempts in an instance that had served before",
+                &["queue", "job"],
+            )?,
+            timeout_seconds,
+            limit_changes: counter(
+                "gristmill_limit_changes_total",
+                "Changes of adaptive limits",
+                &["queue", "job", "reason"],
             )?,
             slots: gauge("gristmill_slots", "Attempts that may run at a time", &["queue"])?,
             slots_busy: gauge("gristmill_slots_busy", "Slots that hold a job", &["queue"])?,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::enqueue::EnqueueError;
 use crate::http::HttpError;
+use crate::secrets::SecretError;
 use crate::state::StateError;
 
 /// How a handler ends other than by returning a value.
@@ -155,7 +156,8 @@ fn hopeless(error: &dyn Any) -> bool {
     let state = error
         .downcast_ref()
         .is_some_and(|error| !matches!(error, StateError::Unavailable(_) | StateError::QuotaExceeded));
-    http || enqueue || state
+    let secret = matches!(error.downcast_ref(), Some(SecretError::Denied));
+    http || enqueue || state || secret
 }
 
 #[cfg(test)]

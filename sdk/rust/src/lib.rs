@@ -10,6 +10,7 @@ pub mod log;
 pub mod metrics;
 pub mod progress;
 mod run;
+pub mod secrets;
 pub mod state;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;

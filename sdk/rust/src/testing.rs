@@ -144,6 +144,11 @@ pub fn set_services(there: bool) {
     with(|recorder| recorder.away = !there);
 }
 
+/// Allows a secret, with this value.
+pub fn set_secret(name: &str, value: &str) {
+    with(|recorder| recorder.secrets.insert(name.to_owned(), value.to_owned()));
+}
+
 /// Sets the children of the job that have completed: BullMQ's key and return value of each.
 ///
 /// # Panics

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use gristmill_telemetry::Metrics;
 use serde::Serialize;
 
 use crate::arguments::Global;
@@ -19,8 +20,9 @@ pub(crate) fn check(global: &Global) -> Result<ExitCode, Failure> {
     let loaded = settings::read(global, false)?;
     let mut problems = config_errors(&loaded);
     // Handlers are checked as far as the configuration is understood.
-    let checked =
-        host::sandbox(&loaded.config).and_then(|sandbox| host::handlers(&loaded.config, &sandbox).map(drop));
+    let metrics = Metrics::new().map_err(Failure::new)?;
+    let checked = host::sandbox(&loaded.config)
+        .and_then(|sandbox| host::handlers(&loaded.config, &sandbox, &metrics).map(drop));
     if let Err(failure) = checked {
         problems.extend(failure.into_lines());
     }

@@ -107,7 +107,7 @@ fn usage(config: &Config) -> String {
 
 /// Reloads a handler when its file changes, for as long as the answer lives.
 fn watch(host: &Host) -> Result<impl Sized + use<>, Failure> {
-    let (handlers, metrics) = (Arc::clone(&host.handlers), host.metrics.clone());
+    let handlers = Arc::clone(&host.handlers);
     let (sender, mut changes) = mpsc::unbounded_channel::<PathBuf>();
     let tell = move |result: DebounceEventResult| {
         let events = result.unwrap_or_default();
@@ -130,7 +130,7 @@ fn watch(host: &Host) -> Result<impl Sized + use<>, Failure> {
         while let Some(changed) = changes.blocking_recv() {
             let name = changed.file_name();
             for path in paths.iter().filter(|p| p.file_name() == name && p.exists()) {
-                handlers.reload(path, &metrics);
+                handlers.reload(path);
             }
         }
     });

@@ -93,6 +93,7 @@ pub(crate) fn run(arguments: RunArguments, global: &Global) -> Result<ExitCode, 
         allow: Arc::new(allow),
         host: Arc::<Terminal>::clone(&terminal),
         interrupter: Interrupter::default(),
+        warm: None,
     };
     let guests = host::guest_runtime(None)?;
     let report = guests

@@ -19,7 +19,7 @@ pub(crate) fn worker(global: &Global) -> Result<ExitCode, Failure> {
         let drained = host.run(|| tracing::info!(queues, %metrics, "serving")).await?;
         Ok::<_, Failure>(drained)
     })?;
-    if drained.over_memory {
+    if drained.again.is_some() {
         return Err(again());
     }
     if drained.timed_out {

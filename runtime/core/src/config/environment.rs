@@ -5,6 +5,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::reader::{Kind, Reader, kind_of};
+use crate::adaptive::AdaptivePolicy;
 use crate::options::{AGE_LIMIT, Keep};
 use crate::units::{
     closest, parse_amount, parse_duration, parse_rate, parse_size, show_duration, show_rate, show_size,
@@ -165,4 +166,41 @@ pub(super) const FACTOR: Kind<f64> = Kind {
             .ok_or_else(|| format!("{} is not a number from 1 to 1000", kind_of(value)))
     },
     show: ToString::to_string,
+};
+
+/// `true`, `false`, or a table of what differs from the defaults.
+pub(super) const ADAPTIVE: Kind<Option<AdaptivePolicy>> = Kind {
+    parse: |value| {
+        let mut policy = AdaptivePolicy::default();
+        let table = match value {
+            DeValue::Boolean(on) => return Ok(on.then_some(policy)),
+            DeValue::Table(table) => table,
+            other => return Err(format!("{} is not `true`, `false` or a table", kind_of(other))),
+        };
+        for (key, value) in table {
+            let value = value.get_ref();
+            match key.get_ref().as_ref() {
+                "warm_up" => policy.warm_up = (COUNT.parse)(value)?,
+                "factor" => policy.factor = (FACTOR.parse)(value)?,
+                "floor" => policy.floor = (DURATION.parse)(value)?,
+                "window" => policy.window = (DURATION.parse)(value)?,
+                other => return Err(format!("`{other}` is none of `warm_up`, `factor`, `floor`, `window`")),
+            }
+        }
+        if policy.warm_up == 0 || policy.floor.is_zero() {
+            return Err("`warm_up` and `floor` must be above zero".to_owned());
+        }
+        if !(Duration::from_mins(1)..=Duration::from_hours(24 * 31)).contains(&policy.window) {
+            return Err("`window` must be 1m to 31d".to_owned());
+        }
+        Ok(Some(policy))
+    },
+    show: |policy| match policy {
+        None => "false".to_owned(),
+        Some(AdaptivePolicy { warm_up, factor, floor, window }) => format!(
+            "{{ warm_up = {warm_up}, factor = {factor}, floor = {:?}, window = {:?} }}",
+            show_duration(*floor),
+            show_duration(*window)
+        ),
+    },
 };

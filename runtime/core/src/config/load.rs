@@ -236,6 +236,16 @@ fn worker<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>) -> Worker {
         reader.error(minutes.place.clone(), "`worker.metrics_minutes` must be 0 to 1000000", None);
     }
     let memory = memory_bounds(reader, &mut section);
+    let recycle_after_jobs = reader.find(&mut section, "recycle_after_jobs", &COUNT, &[]);
+    if let Some(got) = recycle_after_jobs.as_ref().filter(|got| got.value == 0) {
+        let hint = Some("leave it out to run for ever".to_owned());
+        reader.error(got.place.clone(), "`worker.recycle_after_jobs` is zero", hint);
+    }
+    let recycle_after = reader.find(&mut section, "recycle_after", &DURATION, &[]);
+    if let Some(got) = recycle_after.as_ref().filter(|got| got.value < Duration::from_secs(1)) {
+        let hint = Some("leave it out to run for ever".to_owned());
+        reader.error(got.place.clone(), "`worker.recycle_after` must be at least `1s`", hint);
+    }
     let threads = reader.find(&mut section, "threads", &COUNT, &[]);
     if let Some(threads) = threads.as_ref().filter(|t| !(1..=1_024).contains(&t.value)) {
         reader.error(threads.place.clone(), "`worker.threads` must be 1 to 1024", None);
@@ -250,6 +260,8 @@ fn worker<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>) -> Worker {
         max_stalled_count: u32::try_from(max_stalled).unwrap_or(u32::MAX),
         metrics_minutes: u32::try_from(minutes.value).unwrap_or(u32::MAX),
         memory,
+        recycle_after_jobs: recycle_after_jobs.map(|got| got.value.max(1)),
+        recycle_after: recycle_after.map(|got| got.value),
         threads: threads.and_then(|got| usize::try_from(got.value).ok()),
         cache_dir: cache.or_else(|| default_cache_dir(reader.env)),
     }

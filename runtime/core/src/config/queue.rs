@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
+use super::allow::{Secrets, allow};
 use super::environment::{
-    AMOUNT, COUNT, DURATION, FACTOR, KEEP, RATE, SIZE, TEXT, TEXT_OR_TEXTS, TEXTS, parse_count, upper_snake,
+    ADAPTIVE, AMOUNT, COUNT, DURATION, FACTOR, KEEP, RATE, SIZE, TEXT, TEXT_OR_TEXTS, parse_count,
+    upper_snake,
 };
 use super::reader::{Reader, Section, Variable};
-use super::{Class, JobType, Queue};
+use super::{Admission, Class, Isolation, JobType, Queue};
 use crate::backoff::Backoff;
 use crate::limits::Limits;
 use crate::options::Keep;
 use crate::retry::{CausePolicy, JobPolicy};
-use crate::units::{closest, parse_mebibytes, parse_millis};
+use crate::units::{closest, parse_hours, parse_mebibytes, parse_millis};
 
 /// The smallest memory limit: a component of any language needs a few pages to start.
 const MIN_MEMORY: u64 = 64 << 10;
@@ -23,9 +26,9 @@ const MAX_TIMEOUT_S: u64 = 24 * 3600;
 /// Slots of one queue in one worker.
 const MAX_CONCURRENCY: u64 = 10_000;
 
-const QUEUE_NAME: &str = "1 to 256 bytes without `:`";
+pub(super) const QUEUE_NAME: &str = "1 to 256 bytes without `:`";
 
-fn is_queue_name(name: &str) -> bool {
+pub(super) fn is_queue_name(name: &str) -> bool {
     (1..=256).contains(&name.len()) && !name.contains(':')
 }
 
@@ -35,26 +38,46 @@ pub(super) fn read_all<'a>(
     root: &mut Section<'a>,
     directory: &Path,
 ) -> (BTreeMap<String, Queue>, Vec<String>) {
+    let secrets = super::allow::secrets(reader, root, directory);
     let section = reader.section(root, "queues");
     let mut queues = BTreeMap::new();
     let mut names = Vec::new();
-    let percentage = soft_percentage(reader);
+    let shared = Shared {
+        directory,
+        secrets: &secrets,
+        soft_time: percentage(reader, "TIMEOUT_SOFT_PERCENTAGE", 80),
+        soft_memory: percentage(reader, "MEMORY_WARNING_THRESHOLD", 75),
+    };
     for name in section.keys() {
-        let queue = read(reader, &section, &name, directory, percentage, &mut names);
+        let queue = read(reader, &section, &name, &shared, &mut names);
         queues.insert(name, queue);
     }
     (queues, names)
 }
 
-/// `TIMEOUT_SOFT_PERCENTAGE`: the soft timeout as a share of the hard one.
-fn soft_percentage(reader: &mut Reader<'_>) -> u32 {
-    let Some(text) = reader.env.get("TIMEOUT_SOFT_PERCENTAGE") else { return 80 };
+/// What holds for every job type.
+struct Shared<'s> {
+    directory: &'s Path,
+    secrets: &'s Secrets,
+    /// Soft limits as shares of the hard ones, in percent.
+    soft_time: u32,
+    soft_memory: u32,
+}
+
+/// So many percent of a size.
+fn share(bytes: u64, percent: u32) -> u64 {
+    u64::try_from(u128::from(bytes) * u128::from(percent) / 100).unwrap_or(bytes)
+}
+
+/// A variable that is a share of something.
+fn percentage(reader: &mut Reader<'_>, variable: &str, default: u32) -> u32 {
+    let Some(text) = reader.env.get(variable) else { return default };
     match text.trim().parse() {
         Ok(percentage @ 1..=100) => percentage,
         _ => {
             let message = format!("`{text}` is not a percentage from 1 to 100");
-            reader.error("$TIMEOUT_SOFT_PERCENTAGE", message, None);
-            80
+            reader.error(format!("${variable}"), message, None);
+            default
         }
     }
 }
@@ -63,8 +86,7 @@ fn read<'a>(
     reader: &mut Reader<'a>,
     queues: &Section<'a>,
     name: &str,
-    directory: &Path,
-    percentage: u32,
+    shared: &Shared<'_>,
     names: &mut Vec<String>,
 ) -> Queue {
     let mut section = reader.named_section(queues, name);
@@ -89,7 +111,7 @@ fn read<'a>(
     let mut jobs = BTreeMap::new();
     for job in jobs_section.keys() {
         let env = if job == "*" { own.clone() } else { Vec::new() };
-        if let Some(job_type) = job_type(reader, &jobs_section, &job, env, directory, percentage, names) {
+        if let Some(job_type) = job_type(reader, &jobs_section, &job, env, shared, names) {
             jobs.insert(job, job_type);
         }
     }
@@ -123,23 +145,22 @@ fn job_type<'a>(
     jobs: &Section<'a>,
     name: &str,
     queue_env: Vec<String>,
-    directory: &Path,
-    percentage: u32,
+    shared: &Shared<'_>,
     names: &mut Vec<String>,
 ) -> Option<JobType> {
     let mut section = reader.named_section(jobs, name);
     let env = if name == "*" { queue_env } else { env_names(reader, &mut section, name) };
-    let limits = limits(reader, &mut section, &env, percentage);
+    let limits = limits(reader, &mut section, &env, shared);
     let policy = policy(reader, &mut section);
-    let mut allow = reader.section(&mut section, "allow");
-    let allow_http = reader.get(&mut allow, "http", &TEXTS, &[], Vec::new());
-    let allow_enqueue = reader.get(&mut allow, "enqueue", &TEXTS, &[], Vec::new());
-    for queue in allow_enqueue.value.iter().filter(|queue| !is_queue_name(queue)) {
-        let message =
-            format!("{queue:?} in `{}.enqueue` is not a BullMQ queue name: {QUEUE_NAME}", allow.path);
-        reader.error(allow_enqueue.place.clone(), message, None);
-    }
-    reader.finish(&allow);
+    let allow = allow(reader, &mut section, shared.directory, shared.secrets);
+    let isolation = isolation(reader, &mut section);
+    let admission = word(
+        reader,
+        &mut section,
+        "admission",
+        [("limit", Admission::Limit), ("learned", Admission::Learned)],
+    );
+    let adaptive = reader.find(&mut section, "adaptive_timeout", &ADAPTIVE, &[]).and_then(|got| got.value);
     let handler = reader.find(&mut section, "handler", &TEXT, &[]);
     if handler.is_none() {
         let hint = "add `handler = \"FILE.wasm\"`".to_owned();
@@ -154,21 +175,71 @@ fn job_type<'a>(
         names.extend(env);
     }
     handler.map(|got| JobType {
-        handler: directory.join(&got.value),
+        handler: shared.directory.join(&got.value),
         handler_place: got.place,
         limits,
         policy,
-        allow_http: allow_http.value,
-        allow_place: allow_http.place,
-        allow_enqueue: allow_enqueue.value,
+        allow,
+        isolation,
+        admission,
+        adaptive,
     })
+}
+
+/// One of some words; the first is the default.
+fn word<'a, T: Copy, const N: usize>(
+    reader: &mut Reader<'a>,
+    section: &mut Section<'a>,
+    key: &'static str,
+    words: [(&'static str, T); N],
+) -> T {
+    let got = reader.get(section, key, &TEXT, &[], words[0].0.to_owned());
+    if let Some((_, value)) = words.iter().find(|(word, _)| *word == got.value) {
+        return *value;
+    }
+    let words_only = words.map(|(word, _)| word);
+    let hint = closest(&got.value, words_only).map_or_else(
+        || format!("accepted: {}", words_only.join(", ")),
+        |near| format!("did you mean `{near}`?"),
+    );
+    reader.error(got.place, format!("`{}.{key}` is `{}`", section.path, got.value), Some(hint));
+    words[0].1
+}
+
+fn isolation<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>) -> Isolation {
+    let reuse = word(reader, section, "isolation", [("fresh", false), ("reuse", true)]);
+    let jobs = [Variable { name: "WORKER_RECYCLE_AFTER_JOBS".into(), parse: parse_count }];
+    let hours = [Variable { name: "WORKER_RECYCLE_AFTER_HOURS".into(), parse: parse_hours }];
+    if !reuse {
+        for key in ["recycle_after_jobs", "recycle_after"] {
+            if let Some(place) = reader.place_of(section, key) {
+                let message = format!("`{}.{key}` is for `isolation = \"reuse\"`", section.path);
+                reader.error(place, message, None);
+            }
+        }
+        return Isolation::Fresh;
+    }
+    let after_jobs = reader.get(section, "recycle_after_jobs", &COUNT, &jobs, 1_000);
+    if after_jobs.value == 0 {
+        reader.error(after_jobs.place, format!("`{}.recycle_after_jobs` is zero", section.path), None);
+    }
+    let after = reader.get(section, "recycle_after", &DURATION, &hours, Duration::from_hours(4));
+    if after.value.is_zero() {
+        reader.error(after.place, format!("`{}.recycle_after` is zero", section.path), None);
+    }
+    Isolation::Reuse { after_jobs: after_jobs.value.max(1), after: after.value }
 }
 
 fn is_wasm(path: &str) -> bool {
     Path::new(path).extension().is_some_and(|e| e == "wasm")
 }
 
-fn limits<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>, env: &[String], percentage: u32) -> Limits {
+fn limits<'a>(
+    reader: &mut Reader<'a>,
+    section: &mut Section<'a>,
+    env: &[String],
+    shared: &Shared<'_>,
+) -> Limits {
     let defaults = Limits::default();
     let variables: Vec<_> =
         env.iter().map(|n| Variable { name: format!("MEMORY_LIMIT_{n}"), parse: parse_mebibytes }).collect();
@@ -176,9 +247,9 @@ fn limits<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>, env: &[String]
     if !(MIN_MEMORY..=MAX_MEMORY).contains(&memory.value) {
         reader.error(memory.place, format!("`{}.memory` must be 64KiB to 4GiB", section.path), None);
     }
-    let soft_memory = reader.get(section, "soft_memory", &SIZE, &[], memory.value / 4 * 3);
-    if soft_memory.value > memory.value {
-        let message = format!("`{}.soft_memory` is more than `memory`", section.path);
+    let soft_memory = reader.get(section, "soft_memory", &SIZE, &[], share(memory.value, shared.soft_memory));
+    if soft_memory.value == 0 || soft_memory.value > memory.value {
+        let message = format!("`{}.soft_memory` must be above zero and at most `memory`", section.path);
         reader.error(soft_memory.place, message, None);
     }
     let variables: Vec<_> =
@@ -191,7 +262,7 @@ fn limits<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>, env: &[String]
             None,
         );
     }
-    let default_soft = timeout.value * percentage / 100;
+    let default_soft = timeout.value * shared.soft_time / 100;
     let soft = reader.get(section, "soft_timeout", &DURATION, &[], default_soft);
     if soft.value > timeout.value {
         let message = format!("`{}.soft_timeout` is longer than `timeout`", section.path);

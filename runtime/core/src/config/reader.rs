@@ -206,6 +206,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Where a key is written, if it is; it counts as asked for.
+    pub(super) fn place_of(&self, section: &mut Section<'a>, key: &'static str) -> Option<String> {
+        section.asked.push(key);
+        section.table?.get(key).map(|value| self.place(value.span().start))
+    }
+
     fn record<T>(&mut self, key: String, kind: &Kind<T>, value: T, place: String) -> Got<T> {
         self.effective.push(Effective { key, value: (kind.show)(&value), source: place.clone() });
         Got { value, place }

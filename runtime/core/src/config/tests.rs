@@ -45,7 +45,7 @@ fn reads_the_whole_form() {
     assert_eq!((name, job.handler.as_path()), ("*", Path::new("handlers/email.wasm")));
     assert_eq!((job.limits.memory, job.limits.fuel), (32 << 20, Some(10_000_000_000)));
     assert_eq!(job.limits.soft_timeout, Duration::from_secs(8));
-    assert_eq!((job.policy.max_starts, &job.allow_enqueue[..]), (Some(9), &["analytics".to_owned()][..]));
+    assert_eq!((job.policy.max_starts, &job.allow.enqueue[..]), (Some(9), &["analytics".to_owned()][..]));
     assert_eq!(job.policy.timeout, CausePolicy { factor: 2.0, budget: None });
     assert_eq!(job.policy.trap, CausePolicy { factor: 1.0, budget: Some(1) });
     assert_eq!(job.limits.soft_memory, 24 << 20);

@@ -4,16 +4,10 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
-use super::address;
+use http::Method;
 
-/// What a job type may reach. The default allows nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Allow {
-    /// Hosts for outgoing HTTP.
-    pub http: Vec<HostPattern>,
-    /// Queues that jobs may be added to.
-    pub enqueue: Vec<String>,
-}
+use super::address;
+use crate::Allow;
 
 /// Hosts that may be reached, as written in `allow.http`.
 ///
@@ -23,8 +17,11 @@ pub struct Allow {
 /// - A name must resolve to public addresses, and `*` stands for public ones only. `private:` before a name or `*`
 ///   also allows private and loopback addresses. A literal address and `localhost` are allowed by being listed.
 ///   Link-local addresses, where clouds serve their credentials, can be listed only as literal addresses.
+/// - Methods and a space before it all allow these methods only: `GET,HEAD api.example.com`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostPattern {
+    /// Empty allows all.
+    methods: Vec<Method>,
     host: HostPart,
     port: PortPart,
     private: bool,
@@ -50,7 +47,8 @@ enum PortPart {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{text}` is not a host ({reason}); write `api.example.com`, `*.example.com`, `127.0.0.1:8080`, `[::1]:8080` or \
-     `localhost:9000`, without scheme or path; `:*` allows every port, `private:` before a name its private addresses"
+     `localhost:9000`, without scheme or path; `:*` allows every port, `private:` before a name its private addresses, \
+     `GET,HEAD ` before all of it these methods only"
 )]
 pub struct PatternError {
     text: String,
@@ -82,22 +80,11 @@ impl Reach {
 }
 
 impl Allow {
-    /// Parses the entries of `allow.http`; every one that is malformed is an error.
-    pub fn http<'a>(entries: impl IntoIterator<Item = &'a str>) -> Result<Self, Vec<PatternError>> {
-        let (mut http, mut errors) = (Vec::new(), Vec::new());
-        for entry in entries {
-            match entry.parse() {
-                Ok(pattern) => http.push(pattern),
-                Err(error) => errors.push(error),
-            }
-        }
-        if errors.is_empty() { Ok(Self { http, ..Self::default() }) } else { Err(errors) }
-    }
-
     /// The widest permission to reach `host`, a lower-case name or an address without brackets, on `port`.
-    pub(crate) fn reach(&self, host: &str, port: u16, default_port: u16) -> Option<Reach> {
+    pub(crate) fn reach(&self, method: &Method, host: &str, port: u16, default_port: u16) -> Option<Reach> {
         let address = host.parse::<IpAddr>().ok();
-        let reaches = self.http.iter().filter_map(|pattern| pattern.reach(host, address, port, default_port));
+        let fitting = self.http.iter().filter(|pattern| pattern.allows(method));
+        let reaches = fitting.filter_map(|pattern| pattern.reach(host, address, port, default_port));
         reaches.max_by_key(|reach| match reach {
             Reach::Public => 0,
             Reach::Loopback => 1,
@@ -108,6 +95,10 @@ impl Allow {
 }
 
 impl HostPattern {
+    fn allows(&self, method: &Method) -> bool {
+        self.methods.is_empty() || self.methods.contains(method)
+    }
+
     fn reach(&self, host: &str, address: Option<IpAddr>, port: u16, default_port: u16) -> Option<Reach> {
         let port_fits = match self.port {
             PortPart::Any => true,
@@ -142,7 +133,10 @@ impl FromStr for HostPattern {
 }
 
 fn parse(text: &str) -> Result<HostPattern, &'static str> {
-    let lower = text.trim().to_ascii_lowercase();
+    let text = text.trim();
+    let (methods, text) = text.split_once(char::is_whitespace).unwrap_or(("", text));
+    let methods = parse_methods(methods)?;
+    let lower = text.trim_start().to_ascii_lowercase();
     if lower.contains("://") || lower.contains('/') {
         return Err("it has a scheme or a path");
     }
@@ -152,7 +146,18 @@ fn parse(text: &str) -> Result<HostPattern, &'static str> {
     if private && matches!(host, HostPart::Address(_) | HostPart::Localhost) {
         return Err("an address and `localhost` need no `private:`");
     }
-    Ok(HostPattern { host, port, private })
+    Ok(HostPattern { methods, host, port, private })
+}
+
+fn parse_methods(text: &str) -> Result<Vec<Method>, &'static str> {
+    let method = |name: &str| {
+        let letters = !name.is_empty() && name.bytes().all(|b| b.is_ascii_uppercase());
+        Method::from_bytes(name.as_bytes())
+            .ok()
+            .filter(|_| letters)
+            .ok_or("its methods are not words such as `GET,POST`")
+    };
+    if text.is_empty() { Ok(Vec::new()) } else { text.split(',').map(method).collect() }
 }
 
 /// Host and port; an IPv6 address needs brackets only before a port.
@@ -207,6 +212,10 @@ fn parse_host(host: &str) -> Result<HostPart, &'static str> {
 
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.methods.is_empty() {
+            let methods: Vec<_> = self.methods.iter().map(Method::as_str).collect();
+            write!(f, "{} ", methods.join(","))?;
+        }
         if self.private {
             f.write_str("private:")?;
         }
@@ -251,7 +260,7 @@ mod tests {
     #[case("localhost:9000", "127.0.0.1", 9000, None)]
     fn matches(#[case] pattern: &str, #[case] host: &str, #[case] port: u16, #[case] reach: Option<Reach>) {
         let allow = Allow::http([pattern]).unwrap();
-        assert_eq!(allow.reach(host, port, 443), reach);
+        assert_eq!(allow.reach(&Method::GET, host, port, 443), reach);
     }
 
     #[rstest::rstest]
@@ -267,6 +276,8 @@ mod tests {
     #[case("127.1")]
     #[case("user@host")]
     #[case("private:10.0.0.1")]
+    #[case("get api.example.com")]
+    #[case("GET, POST api.example.com")]
     fn refuses(#[case] pattern: &str) {
         let error = pattern.parse::<HostPattern>().unwrap_err().to_string();
         assert!(error.contains("`*.example.com`"), "{error}");
@@ -278,14 +289,24 @@ mod tests {
     #[case("[2001:db8::7]:8080")]
     #[case("127.0.0.1")]
     #[case("localhost:9000")]
+    #[case("GET,POST private:*.corp:*")]
     fn shows_what_was_written(#[case] pattern: &str) {
         assert_eq!(pattern.parse::<HostPattern>().unwrap().to_string(), pattern);
+    }
+
+    #[rstest::rstest]
+    #[case("GET,HEAD api.example.com", Method::GET, true)]
+    #[case("GET,HEAD api.example.com", Method::POST, false)]
+    #[case("api.example.com", Method::DELETE, true)]
+    fn methods(#[case] pattern: &str, #[case] method: Method, #[case] allowed: bool) {
+        let allow = Allow::http([pattern]).unwrap();
+        assert_eq!(allow.reach(&method, "api.example.com", 443, 443).is_some(), allowed);
     }
 
     #[test]
     fn the_widest_permission_counts() {
         let allow = Allow::http(["*", "10.0.0.1"]).unwrap();
-        let reach = allow.reach("10.0.0.1", 80, 80).unwrap();
+        let reach = allow.reach(&Method::GET, "10.0.0.1", 80, 80).unwrap();
         assert!(reach.covers("10.0.0.1".parse().unwrap()));
         assert!(!reach.covers("10.0.0.2".parse().unwrap()));
     }

@@ -1,6 +1,6 @@
 //! Stdout and stderr of a guest as lines of its log.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
@@ -14,17 +14,36 @@ use crate::Level;
 /// Bytes that a guest may write in one call.
 const PERMIT: usize = 64 << 10;
 
+/// Where the streams of an instance write now: the log of its present attempt. Instances that serve one attempt after
+/// another keep their streams.
+#[derive(Clone)]
+pub(crate) struct Current(Arc<Mutex<Arc<LogSink>>>);
+
+impl Current {
+    pub(crate) fn new(log: Arc<LogSink>) -> Self {
+        Self(Arc::new(Mutex::new(log)))
+    }
+
+    pub(crate) fn set(&self, log: Arc<LogSink>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = log;
+    }
+
+    fn get(&self) -> Arc<LogSink> {
+        Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// One of the two output streams. It takes everything at once, so that a guest that prints more than is kept goes
 /// on instead of failing or waiting.
 #[derive(Clone)]
 pub(crate) struct Stdio {
-    log: Arc<LogSink>,
+    log: Current,
     level: Level,
 }
 
 impl Stdio {
     /// Stdout with [`Level::Info`], stderr with [`Level::Warn`].
-    pub(crate) fn new(log: Arc<LogSink>, level: Level) -> Self {
+    pub(crate) fn new(log: Current, level: Level) -> Self {
         Self { log, level }
     }
 }
@@ -54,7 +73,7 @@ impl Pollable for Stdio {
 #[async_trait]
 impl OutputStream for Stdio {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.log.output(self.level, &bytes);
+        self.log.get().output(self.level, &bytes);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use gristmill_core::service::{self, ChildFailures, ChildResults, Submission};
 
+use crate::Denied;
 use crate::bindings::gristmill::job::enqueue::{Added, EnqueueError, Host, NewJob};
 use crate::guest::Guest;
 
@@ -35,6 +36,7 @@ impl Guest {
         for job in &jobs {
             let queue = job.queue.as_deref().unwrap_or(&self.queue);
             if !self.allow.enqueue.iter().any(|allowed| allowed == queue) {
+                self.host.denied(Denied::Enqueue);
                 let queue = gristmill_core::units::cut(queue, 256);
                 return Err(EnqueueError::Denied(format!(
                     "the job type does not allow adding to the queue `{queue}`: list it in `allow.enqueue`"

@@ -107,7 +107,7 @@ async fn nothing_is_allowed_by_default() {
     let port = server.address.port();
     let url = format!("http://127.0.0.1:{port}/");
     let lines = denied(&url, &[]).await;
-    assert!(lines[0].contains(&format!("`127.0.0.1:{port}` is not among")), "{lines:?}");
+    assert!(lines[0].contains(&format!("`POST 127.0.0.1:{port}` is not among")), "{lines:?}");
     denied(&url, &["127.0.0.1", "example.com"]).await;
     denied(&url, &["*", "*:*"]).await;
     assert_eq!(server.connections.load(Ordering::SeqCst), 0);

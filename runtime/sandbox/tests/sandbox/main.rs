@@ -4,6 +4,7 @@
 
 mod aborts;
 mod cache;
+mod granted;
 mod handmade;
 mod http;
 mod interrupts;
@@ -12,5 +13,6 @@ mod loading;
 mod outcomes;
 mod output;
 mod reach;
+mod reuse;
 mod services;
 mod support;

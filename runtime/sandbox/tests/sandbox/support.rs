@@ -10,7 +10,7 @@ use gristmill_core::metric::MetricRecord;
 use gristmill_core::outcome::{Outcome, Stop};
 use gristmill_core::service::{Added, EnqueueError, StateAnswer, StateError, StateStep, Submission};
 use gristmill_sandbox::{
-    Allow, Answer, Attempt, Host, Interrupter, Level, Module, Report, Sandbox, Settings,
+    Allow, Answer, Attempt, Denied, Host, Interrupter, Level, Module, Report, Sandbox, Settings, Warm,
 };
 use serde_json::{Value, json};
 
@@ -52,6 +52,7 @@ pub(crate) struct Recorder {
     pub(crate) progress: Mutex<Vec<String>>,
     pub(crate) metrics: Mutex<Vec<MetricRecord>>,
     pub(crate) enqueued: Mutex<Vec<Submission>>,
+    pub(crate) denied: Mutex<Vec<Denied>>,
     pub(crate) checkpoint: Mutex<Option<Vec<u8>>>,
 }
 
@@ -72,6 +73,10 @@ impl Host for Recorder {
 
     fn metric(&self, record: MetricRecord) {
         self.metrics.lock().unwrap().push(record);
+    }
+
+    fn denied(&self, what: Denied) {
+        self.denied.lock().unwrap().push(what);
     }
 
     fn enqueue(&self, jobs: Vec<Submission>) -> Answer<'_, Result<Vec<Added>, EnqueueError>> {
@@ -102,6 +107,7 @@ pub(crate) struct Trial {
     pub(crate) limits: Limits,
     pub(crate) allow: Allow,
     pub(crate) interrupter: Interrupter,
+    pub(crate) warm: Option<Arc<Warm>>,
     pub(crate) host: Arc<Recorder>,
 }
 
@@ -123,6 +129,7 @@ pub(crate) fn trial(module: Module, steps: Value) -> Trial {
         limits: Limits { timeout: time, soft_timeout: time, ..Limits::default() },
         allow: Allow::default(),
         interrupter: Interrupter::default(),
+        warm: None,
         host: Arc::default(),
     }
 }
@@ -154,6 +161,7 @@ impl Trial {
             allow: Arc::new(self.allow.clone()),
             host: Arc::<Recorder>::clone(&self.host),
             interrupter: self.interrupter.clone(),
+            warm: self.warm.clone(),
         }
     }
 

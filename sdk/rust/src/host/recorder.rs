@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::enqueue::{Added, EnqueueError, NewJob};
 use crate::http::{HttpError, Request, Response};
 use crate::log::Level;
+use crate::secrets::SecretError;
 use crate::state::StateError;
 use crate::testing::{Context, Line, Metric, MetricKind, Records};
 
@@ -23,6 +24,7 @@ pub(crate) struct Recorder {
     /// True while the services that need Redis are away.
     pub(crate) away: bool,
     pub(crate) state: BTreeMap<String, Vec<u8>>,
+    pub(crate) secrets: BTreeMap<String, String>,
 }
 
 thread_local! {
@@ -219,4 +221,8 @@ pub(crate) fn state_compare_and_set(
     }
     state_set(key, value, ttl_ms)?;
     Ok(true)
+}
+
+pub(crate) fn secret(name: &str) -> Result<String, SecretError> {
+    with(|recorder| recorder.secrets.get(name).cloned()).ok_or(SecretError::Denied)
 }

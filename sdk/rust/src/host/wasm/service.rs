@@ -1,7 +1,8 @@
-//! Calls that wait for the host's Redis.
+//! Calls that wait for the host's Redis, or for a file.
 
-use super::super::bindings::gristmill::job::{enqueue, progress, state};
+use super::super::bindings::gristmill::job::{enqueue, progress, secrets, state};
 use crate::enqueue::{Added, EnqueueError, NewJob};
+use crate::secrets::SecretError;
 use crate::state::StateError;
 
 pub(crate) use progress::{load_checkpoint, save_checkpoint, update_data};
@@ -85,4 +86,11 @@ pub(crate) fn state_compare_and_set(
     ttl_ms: Option<u64>,
 ) -> Result<bool, StateError> {
     Ok(state::compare_and_set(key, expected, value, ttl_ms)?)
+}
+
+pub(crate) fn secret(name: &str) -> Result<String, SecretError> {
+    secrets::get(name).map_err(|error| match error {
+        secrets::SecretError::Denied => SecretError::Denied,
+        secrets::SecretError::Unavailable(why) => SecretError::Unavailable(why),
+    })
 }
