@@ -198,7 +198,7 @@ function queueSection({ jobs = { '*': {} }, ...settings }) {
  * `queues` maps queue names to their sections (concurrency, jobs), `worker` is the section of that
  * name; `config` replaces the whole file; `peer: 'node'` starts BullMQ's worker whatever PEER says.
  */
-export async function startWorker({ redis, queues = {}, worker = {}, server = {}, config, env = {}, peer = ours ? 'gristmill' : 'node' }) {
+export async function startWorker({ redis, queues = {}, worker = {}, server = {}, secrets = {}, config, env = {}, peer = ours ? 'gristmill' : 'node' }) {
   const dir = await makeFolder('worker');
   const port = await freePort();
   const name = worker.name ?? `worker-${randomUUID().slice(0, 8)}`;
@@ -209,6 +209,7 @@ export async function startWorker({ redis, queues = {}, worker = {}, server = {}
     server: { ...server, listen: `127.0.0.1:${port}` },
     // Room for every slot of every test's worker; tests of that bound set it themselves.
     worker: { memory_hard_limit: '8GiB', ...worker, name },
+    secrets,
     queues: Object.fromEntries(sections),
   };
   await writeFile(file, stringify(whole));

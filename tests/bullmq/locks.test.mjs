@@ -26,6 +26,19 @@ async function stall(one, job, round = 1) {
   await one.seen('stalled', round);
 }
 
+const busy = queue('busy', { concurrency: 64 });
+it.ours('64 jobs that compute for five times a lock’s life never stall', async () => {
+  const worker = await serve(busy, { lock_duration: '1s', stalled_interval: '250ms' });
+  const stalled = [];
+  busy.events.on('stalled', ({ jobId }) => stalled.push(jobId));
+  const jobs = await busy.addAll(Array.from({ length: 64 }, (_, n) => [[{ op: 'burn', ms: 5_000 }, { op: 'return', value: n }]]));
+  const values = await Promise.all(jobs.map((job) => busy.result(job, 120_000)));
+  assert.deepEqual(values, jobs.map((_, n) => n));
+  assert.deepEqual([stalled, await busy.history('stalled')], [[], []]);
+  for (const job of jobs) assert.equal((await busy.fresh(job)).attemptsStarted, 1);
+  assert.equal(await worker.stop(), 0);
+});
+
 const leaving = queue('leaving');
 it('a worker that drains renews the locks of what still runs [row-14]', async () => {
   const worker = await serve(leaving, { lock_duration: '600ms', stalled_interval: '200ms' });

@@ -260,7 +260,13 @@ async fn show(queue: &Queue, id: &str, as_json: bool) -> Result<ExitCode, Failur
         return Ok(ExitCode::SUCCESS);
     }
     let state = [["state".to_owned(), view.state.to_owned()]];
-    output::table(["field", "value"], state.into_iter().chain(view.fields.into_iter().map(|(k, v)| [k, v])));
+    let mut fields = view.fields;
+    let failures = fields.remove("stacktrace").unwrap_or_default();
+    output::table(["field", "value"], state.into_iter().chain(fields.into_iter().map(|(k, v)| [k, v])));
+    let failures: Vec<String> = serde_json::from_str(&failures).unwrap_or_default();
+    for (number, failure) in (1..).zip(failures) {
+        anstream::println!("failure {number}: {failure}");
+    }
     for line in view.logs {
         anstream::println!("{line}");
     }
