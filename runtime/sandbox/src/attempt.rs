@@ -32,7 +32,7 @@ pub struct Attempt {
 pub struct Report {
     /// How it ended.
     pub outcome: Outcome,
-    /// Wall time from instantiation to the end of the call.
+    /// Wall time from instantiation until the instance was gone.
     pub elapsed: Duration,
     /// Of that time, how long it waited: in host calls, and for a thread.
     pub waited: Duration,

@@ -15,6 +15,7 @@ use crate::http::Outgoing;
 use crate::log::LogSink;
 use crate::log::stdio::{Current, Stdio};
 use crate::memory::MemoryGauge;
+use crate::turns::Place;
 use crate::verdict::Ending;
 use crate::{Allow, Host, Interrupter, Level, Module, Recycled};
 
@@ -45,6 +46,7 @@ pub(crate) struct Guest {
     /// The queue of the job, which asks for new ones.
     pub(crate) queue: String,
     pub(crate) headers: Vec<(String, String)>,
+    pub(crate) place: Place,
     table: ResourceTable,
     pub(crate) allow: Arc<Allow>,
     // Most handlers use neither; making them takes longer than a short attempt's share of the rest.
@@ -61,6 +63,7 @@ pub(crate) struct Start {
     pub(crate) times: Times,
     pub(crate) queue: String,
     pub(crate) headers: Vec<(String, String)>,
+    pub(crate) place: Place,
 }
 
 /// When things happened and when they must end.
@@ -131,7 +134,7 @@ impl Budget {
 
 impl Guest {
     pub(crate) fn new(module: Module, start: Start) -> Self {
-        let Start { limits, allow, host, interrupter, times, queue, headers } = start;
+        let Start { limits, allow, host, interrupter, times, queue, headers, place } = start;
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
         Self {
@@ -145,6 +148,7 @@ impl Guest {
             enqueued: Budget::new(limits.enqueued_jobs),
             queue,
             headers,
+            place,
             limits,
             interrupter,
             times,

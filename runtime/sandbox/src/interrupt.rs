@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use gristmill_core::outcome::Interrupt;
 use tokio::sync::Notify;
@@ -16,8 +16,6 @@ pub struct Interrupter(Arc<Signal>);
 struct Signal {
     /// 0 while nobody has interrupted, else the reason's number from [`encode`].
     reason: AtomicU8,
-    /// The guest has yielded in the middle of computing: it does not wait for anything.
-    computing: AtomicBool,
     notify: Notify,
 }
 
@@ -40,18 +38,6 @@ impl Interrupter {
             3 => Some(Interrupt::Cancelled),
             _ => None,
         }
-    }
-
-    /// Gives other guests their turn in the middle of computing.
-    pub(crate) async fn yield_now(self) {
-        self.0.computing.store(true, Ordering::Relaxed);
-        tokio::task::yield_now().await;
-        self.0.computing.store(false, Ordering::Relaxed);
-    }
-
-    /// Whether the guest computes, while nobody polls it.
-    pub(crate) fn is_computing(&self) -> bool {
-        self.0.computing.load(Ordering::Relaxed)
     }
 
     /// Waits until somebody interrupts; at once when somebody has.

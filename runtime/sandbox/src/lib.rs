@@ -27,6 +27,7 @@ mod pool;
 mod run;
 mod sandbox;
 mod services;
+mod turns;
 mod verdict;
 mod warm;
 

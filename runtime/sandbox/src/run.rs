@@ -13,6 +13,7 @@ use crate::bindings::Worker;
 use crate::bindings::exports::gristmill::job::handler::Job;
 use crate::engine::TICK;
 use crate::guest::{Guest, Start, Times};
+use crate::turns::{Line, Place};
 use crate::verdict::{self, Ending};
 use crate::warm::{Instance, Slots};
 use crate::{Attempt, Host, Interrupter, Module, Report, Warning};
@@ -22,7 +23,7 @@ const MAX_HANDLES: usize = 1_024;
 /// Bytes that one host call may be given, beside what the return value may have.
 const HOST_CALL: usize = 1 << 20;
 
-pub(crate) async fn run(slots: &Slots, module: &Module, attempt: Attempt) -> Report {
+pub(crate) async fn run(slots: &Slots, line: &Line, module: &Module, attempt: Attempt) -> Report {
     let Attempt { job, limits, allow, host, interrupter, warm } = attempt;
     if limits.fuel.is_some() && !module.metered() {
         let message =
@@ -44,6 +45,7 @@ pub(crate) async fn run(slots: &Slots, module: &Module, attempt: Attempt) -> Rep
     let times = Times::new(job.enqueued_at_ms, job.scheduled_at_ms, &limits);
     let QueueJob { id, name, queue, attempt, max_attempts, data, headers, .. } = job;
     let job = Job { id, name, queue: queue.clone(), attempt, max_attempts, data };
+    let place = line.place();
     let start = Start {
         limits: Arc::clone(&limits),
         allow,
@@ -52,6 +54,7 @@ pub(crate) async fn run(slots: &Slots, module: &Module, attempt: Attempt) -> Rep
         times,
         queue,
         headers,
+        place: place.clone(),
     };
     let (mut store, mut worker) = match rested {
         Some((mut store, worker)) => {
@@ -65,7 +68,8 @@ pub(crate) async fn run(slots: &Slots, module: &Module, attempt: Attempt) -> Rep
     let warned = Arc::clone(&store.data().host);
     let mut computing = Duration::ZERO;
     let ending =
-        call(module, &mut store, &mut worker, &job, times, &interrupter, &*warned, &mut computing).await;
+        call(module, &mut store, &mut worker, &job, times, &interrupter, &*warned, &place, &mut computing)
+            .await;
 
     let elapsed = times.started.elapsed();
     let consumed = fuel.map(|fuel| fuel.saturating_sub(store.get_fuel().unwrap_or(0)));
@@ -77,7 +81,7 @@ pub(crate) async fn run(slots: &Slots, module: &Module, attempt: Attempt) -> Rep
     let unfit = guest.unfit(&ending);
     let outcome = verdict::outcome(ending, guest);
     let failed = matches!(outcome, Outcome::Retryable(_) | Outcome::Permanent(_) | Outcome::Stopped(_));
-    let report = Report {
+    let mut report = Report {
         last_lines: if failed { guest.log.last_lines() } else { Vec::new() },
         outcome,
         elapsed,
@@ -105,6 +109,7 @@ pub(crate) async fn run(slots: &Slots, module: &Module, attempt: Attempt) -> Rep
         // In this order: a free slot is taken at once, and the pool must have room then.
         None => {
             drop(store);
+            report.elapsed = times.started.elapsed();
             drop(slot);
         }
     }
@@ -141,6 +146,7 @@ async fn call(
     times: Times,
     interrupter: &Interrupter,
     host: &dyn Host,
+    place: &Place,
     computing: &mut Duration,
 ) -> Ending {
     let guest = async {
@@ -152,9 +158,8 @@ async fn call(
     };
     let mut guest = std::pin::pin!(guest);
     let mut guest = poll_fn(|cx| {
-        let begun = Instant::now();
-        let polled = guest.as_mut().poll(cx);
-        *computing += begun.elapsed();
+        let (polled, took) = place.poll(|| guest.as_mut().poll(cx));
+        *computing += took;
         polled
     });
     let mut alarm = std::pin::pin!(tokio::time::sleep_until(times.soft.into()));
@@ -171,7 +176,7 @@ async fn call(
                 let now = Instant::now();
                 if now >= times.hard {
                     // Its fuel bounds what computes; whether it still does is looked at again and again.
-                    if now >= times.computing || !interrupter.is_computing() {
+                    if now >= times.computing || !place.is_in_line() {
                         break Ending::TimedOut;
                     }
                     alarm.as_mut().reset((now + TICK).min(times.computing).into());
@@ -191,15 +196,21 @@ async fn call(
     ending
 }
 
-/// Called in the middle of the guest's computation at each epoch.
+/// Called in the middle of the guest's computation at each epoch, and when it goes on after it was in line.
 fn on_tick(guest: &mut Guest) -> UpdateDeadline {
     if guest.memory.passed_soft() {
         guest.host.warn(Warning::Memory);
     }
-    if guest.interrupter.reason().is_some() || Instant::now() >= guest.times.computing {
+    let (interrupter, until) = (guest.interrupter.clone(), guest.times.computing);
+    let over = move || interrupter.reason().is_some() || Instant::now() >= until;
+    if over() {
         return UpdateDeadline::Interrupt;
     }
-    UpdateDeadline::YieldCustom(1, Box::pin(guest.interrupter.clone().yield_now()))
+    if !guest.place.has_had_its_share() {
+        return UpdateDeadline::Continue(1);
+    }
+    // With no epoch in between, this is called again at once when the guest goes on: its time may be up by then.
+    UpdateDeadline::YieldCustom(0, Box::pin(guest.place.clone().next(over)))
 }
 
 fn unstarted(outcome: Outcome) -> Report {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::cache::Cache;
 use crate::engine::Machine;
 use crate::module::{MAX_MODULE_BYTES, Module};
+use crate::turns::Line;
 use crate::warm::Slots;
 use crate::{Attempt, ModuleError, Recycled, Recycling, Report, SandboxError, Warm, pool, run};
 
@@ -34,6 +35,7 @@ struct Inner {
     max_memory: u64,
     cache: Option<Cache>,
     slots: Slots,
+    line: Line,
     machines: Mutex<Machines>,
 }
 
@@ -63,6 +65,7 @@ impl Sandbox {
             max_memory: settings.max_memory,
             cache,
             slots: Slots::new(slots),
+            line: Line::default(),
             machines: Mutex::default(),
         })))
     }
@@ -107,7 +110,7 @@ impl Sandbox {
     /// returns unless it may serve again. Waits for a slot if all are taken; the
     /// attempt's time begins after that. Dropping the future ends the attempt.
     pub async fn run(&self, module: &Module, attempt: Attempt) -> Report {
-        run::run(&self.0.slots, module, attempt).await
+        run::run(&self.0.slots, &self.0.line, module, attempt).await
     }
 
     /// Instances that exist now.
