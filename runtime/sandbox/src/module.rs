@@ -243,7 +243,10 @@ fn misshapen(name: &str, error: &wasmtime::Error) -> ModuleError {
 fn uncompiled(name: &str, error: &wasmtime::Error) -> ModuleError {
     let (name, detail) = (name.to_owned(), format!("{error:#}"));
     // The pool's ceilings are checked while compiling; its messages all say so in these words.
-    if ["exceeds the limit", "exceeds the configured maximum"].iter().any(|words| detail.contains(words)) {
+    if ["exceeds the limit", "exceeds the per-instance limit", "exceeds the configured maximum"]
+        .iter()
+        .any(|words| detail.contains(words))
+    {
         let hint = if detail.contains("minimum byte size") { "; raise `memory` of its job type" } else { "" };
         return ModuleError::TooLarge { name, detail: detail + hint };
     }

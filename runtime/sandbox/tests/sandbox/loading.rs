@@ -170,9 +170,28 @@ fn a_memory_larger_than_its_job_type_has() {
 
 #[test]
 fn a_table_larger_than_the_pool_has() {
-    let parts = "(memory (export \"memory\") 1) (table 10000000 funcref)";
-    let error = load(&handmade::worker(parts)).unwrap_err();
-    assert!(matches!(error, ModuleError::TooLarge { .. }), "{error}");
+    let five = "(table 20000 funcref)".repeat(5);
+    for tables in ["(table 10000000 funcref)", &five] {
+        let error = load(&handmade::worker(&format!("(memory (export \"memory\") 1) {tables}"))).unwrap_err();
+        assert!(matches!(error, ModuleError::TooLarge { .. }), "{error}");
+    }
+}
+
+#[test]
+fn no_part_of_a_component_and_no_damage_ends_the_host() {
+    let wasm = handmade::worker("(memory (export \"memory\") 1)");
+    // The last section tells about the program that made the component; without it the component is still whole.
+    let whole = wasm.len() - 200;
+    for end in (0..whole).step_by(7) {
+        load(&wasm[..end]).unwrap_err();
+    }
+    let mut refused = 0;
+    for place in (8..wasm.len()).step_by(5) {
+        let mut damaged = wasm.clone();
+        damaged[place] ^= 0xff;
+        refused += usize::from(load(&damaged).is_err());
+    }
+    assert!(refused > 100, "{refused}");
 }
 
 #[test]
