@@ -6,18 +6,19 @@
 mod ceiling;
 mod contender;
 mod drain;
+mod hostile;
 mod latency;
-mod process;
+pub(crate) mod process;
 mod sandbox;
 mod scale;
-mod table;
+pub(crate) mod table;
 
 use anyhow::Result;
 use clap::Args;
 use gristmill_queue::PrivateRedis;
 
 use crate::guests;
-use crate::steps::{command, need_node, need_redis, run, say, target};
+use crate::steps::{build_host, command, need_node, need_redis, run, say, target};
 use contender::{Contender, Kind};
 use drain::Drained;
 
@@ -32,12 +33,15 @@ pub(crate) struct BenchArguments {
     /// Only contenders whose name contains this
     #[arg(long)]
     only: Option<String>,
-    /// Leave out latency, sandbox and scale
+    /// Leave out latency, sandbox, scale and hostile guests
     #[arg(long)]
     throughput_only: bool,
     /// Only scale: long queues, many active jobs, adding in bulk
     #[arg(long, conflicts_with = "throughput_only")]
     scale_only: bool,
+    /// Only hostile guests: how late they are stopped, and what a healthy queue keeps beside them
+    #[arg(long, conflicts_with_all = ["throughput_only", "scale_only"])]
+    hostile_only: bool,
 }
 
 /// What one contender did over all rounds.
@@ -67,6 +71,9 @@ fn contenders() -> Vec<Contender> {
 
 pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
     need_redis()?;
+    if arguments.hostile_only {
+        return hostile_only(arguments);
+    }
     need_node()?;
     guests::build()?;
     say("building gristmill and the contender bullmq-official (release)");
@@ -114,6 +121,8 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
             table::print_sandbox(&report);
             report.scale = Some(scale::measure(arguments.rounds).await?);
             table::print_scale(&report);
+            report.hostile = Some(hostile::measure(&programs.gristmill, arguments.rounds).await?);
+            table::print_hostile(&report);
         }
         table::print_ratios(&report);
         if arguments.json {
@@ -121,6 +130,20 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
         }
         Ok(())
     })
+}
+
+/// Needs no other contender.
+fn hostile_only(arguments: &BenchArguments) -> Result<()> {
+    guests::build()?;
+    let binary = build_host(true)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let mut report = table::Report::new(Vec::new());
+    report.hostile = Some(runtime.block_on(hostile::measure(&binary, arguments.rounds))?);
+    table::print_hostile(&report);
+    if arguments.json {
+        table::print_json(&report);
+    }
+    Ok(())
 }
 
 async fn throughput(

@@ -1,4 +1,7 @@
-//! Builds every handler and test guest to `target/guests/NAME.wasm` of the checkout.
+//! Builds every handler and test guest to `target/guests/NAME.wasm` of the checkout, and the handmade ones to
+//! `target/guests/handmade` and, where no worker may load them, `target/guests/refused`.
+
+mod handmade;
 
 use std::path::PathBuf;
 
@@ -41,6 +44,9 @@ pub(crate) fn build() -> Result<()> {
         let built = target().join("wasm32-wasip2/guest").join(format!("{}.wasm", name.replace('-', "_")));
         let to = folder().join(format!("{name}.wasm"));
         std::fs::copy(&built, &to).with_context(|| format!("cannot copy `{}`", built.display()))?;
+    }
+    for kind in ["handmade", "refused"] {
+        handmade::build(&root().join("tests/guests/hostile").join(kind), &folder().join(kind))?;
     }
     Ok(())
 }

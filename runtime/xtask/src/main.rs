@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod guests;
+mod hostile;
 mod steps;
 mod test;
 

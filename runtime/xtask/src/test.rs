@@ -3,8 +3,8 @@
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use crate::guests;
 use crate::steps::{build_host, command, need_chromium, need_node, need_python, need_redis, root, run, say};
+use crate::{guests, hostile};
 
 #[derive(Debug, Args)]
 pub(crate) struct TestArguments {
@@ -25,6 +25,8 @@ enum Part {
     Conformance,
     /// BullMQ's workers and ours on shared queues while they are killed: all jobs when named, else a few
     Fleet,
+    /// Hostile guests beside a healthy queue on the real binary: 200 of each kind when named, else 20
+    Hostile,
 }
 
 pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
@@ -32,7 +34,7 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
     if runs(Part::Lint) {
         lint()?;
     }
-    if [Part::Unit, Part::Integration, Part::Conformance, Part::Fleet].into_iter().any(runs) {
+    if [Part::Unit, Part::Integration, Part::Conformance, Part::Fleet, Part::Hostile].into_iter().any(runs) {
         need_redis()?;
         guests::build()?;
     }
@@ -57,6 +59,10 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
     }
     if runs(Part::Fleet) {
         fleet(arguments.parts.contains(&Part::Fleet))?;
+    }
+    if runs(Part::Hostile) {
+        let times = if arguments.parts.contains(&Part::Hostile) { 200 } else { 20 };
+        hostile::prove(&build_host(false)?, times)?;
     }
     say("all tests passed");
     Ok(())

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::Result_;
 use super::contender::Kind;
 use super::drain::Drained;
+use super::hostile::Hostile;
 use super::latency::Latency;
 use super::sandbox::Sandbox;
 use super::scale::Scale;
@@ -15,11 +16,12 @@ pub(crate) struct Report {
     pub latencies: Vec<(Kind, Latency)>,
     pub sandbox: Option<Sandbox>,
     pub scale: Option<Scale>,
+    pub hostile: Option<Hostile>,
 }
 
 impl Report {
     pub(crate) fn new(results: Vec<Result_>) -> Self {
-        Self { results, latencies: Vec::new(), sandbox: None, scale: None }
+        Self { results, latencies: Vec::new(), sandbox: None, scale: None, hostile: None }
     }
 
     /// The best setting of a kind by its median jobs/s.
@@ -59,14 +61,14 @@ pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-fn print(table: &Table) {
+pub(crate) fn print(table: &Table) {
     #[expect(clippy::print_stdout, reason = "the tables are this chore's data")]
     {
         println!("{table}");
     }
 }
 
-fn new_table(head: &[&str]) -> Table {
+pub(crate) fn new_table(head: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN).set_header(head);
     table
@@ -116,6 +118,25 @@ pub(crate) fn print_scale(report: &Report) {
     let Some(scale) = report.scale else { return };
     let mut table = new_table(&["scale", "figure"]);
     for row in scale.rows() {
+        table.add_row(row);
+    }
+    print(&table);
+}
+
+pub(crate) fn print_hostile(report: &Report) {
+    let Some(hostile) = &report.hostile else { return };
+    let mut table = new_table(&["past the deadline of hostile attempts", "median ms", "p99 ms", "worst ms"]);
+    for (name, late) in &hostile.late {
+        table.add_row([
+            format!("{name}, {} attempts", late.count),
+            format!("{:.2}", late.median),
+            format!("{:.2}", late.p99),
+            format!("{:.2}", late.worst),
+        ]);
+    }
+    print(&table);
+    let mut table = new_table(&["a healthy queue", "alone", "beside hostile guests", "ratio"]);
+    for row in hostile.rows() {
         table.add_row(row);
     }
     print(&table);
@@ -194,6 +215,7 @@ pub(crate) fn print_json(report: &Report) {
         "pick_up": latencies,
         "sandbox": sandbox,
         "scale": report.scale.map(Scale::json),
+        "hostile": report.hostile.as_ref().map(Hostile::json),
     });
     #[expect(clippy::print_stdout, reason = "the object is this chore's data")]
     {

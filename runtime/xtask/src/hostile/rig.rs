@@ -1,0 +1,137 @@
+//! The real binary as a worker with a configuration of the test's own.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::steps::is_ready;
+
+/// A first start compiles every handler.
+const READY: Duration = Duration::from_secs(300);
+const DRAINED: Duration = Duration::from_secs(60);
+
+/// A running worker; killed when dropped without [`Rig::stop`].
+pub(crate) struct Rig {
+    child: Child,
+    address: SocketAddr,
+    folder: Folder,
+}
+
+/// A folder for files of one run; removed when dropped.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn make() -> Result<Self> {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("gristmill-hostile-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path)?;
+        Ok(Self(path))
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Rig {
+    /// `more` is the configuration without `[redis]` and `[server]`.
+    pub(crate) fn start(binary: &Path, redis: &str, more: &str) -> Result<Self> {
+        let folder = Folder::make()?;
+        let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let config = folder.path().join("gristmill.toml");
+        std::fs::write(
+            &config,
+            format!("[redis]\nurl = {redis:?}\n[server]\nlisten = \"{address}\"\n{more}"),
+        )?;
+        let child = Command::new(binary)
+            .args(["worker", "--config"])
+            .arg(&config)
+            .env_remove("REDIS_URL")
+            .stdin(Stdio::null())
+            .stderr(std::fs::File::create(folder.path().join("worker.log"))?)
+            .spawn()
+            .context("cannot start the worker")?;
+        Ok(Self { child, address, folder })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// All that it has logged.
+    pub(crate) fn log(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(self.folder.path().join("worker.log"))?)
+    }
+
+    /// An error if the process has ended.
+    pub(crate) fn lives(&mut self) -> Result<()> {
+        match self.child.try_wait()? {
+            Some(status) => bail!("the worker ended with {status}:\n{}", last_lines(&self.log()?)),
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) async fn wait_until_ready(&mut self) -> Result<()> {
+        let deadline = Instant::now() + READY;
+        while Instant::now() < deadline {
+            self.lives()?;
+            if is_ready(self.address) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        bail!("the worker was not ready within {}s", READY.as_secs())
+    }
+
+    /// Head and body of one of its pages.
+    pub(crate) fn page(&self, path: &str) -> Result<String> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        if !answer.starts_with("HTTP/1.1 200") {
+            bail!("`{path}` answered `{}`", answer.lines().next().unwrap_or_default());
+        }
+        Ok(answer)
+    }
+
+    /// Drains it.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        Command::new("kill").args(["-s", "TERM", &self.pid().to_string()]).status()?;
+        let deadline = Instant::now() + DRAINED;
+        while Instant::now() < deadline {
+            match self.child.try_wait()? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => bail!("the drain ended with {status}:\n{}", last_lines(&self.log()?)),
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+        bail!("the worker did not end within {}s", DRAINED.as_secs())
+    }
+}
+
+fn last_lines(log: &str) -> String {
+    let lines: Vec<_> = log.lines().rev().take(20).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        // After `stop` there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
