@@ -23,6 +23,7 @@ use contender::{Contender, Kind};
 use drain::Drained;
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct BenchArguments {
     /// End with one line of JSON on stdout
     #[arg(long)]

@@ -28,5 +28,5 @@ fn component(path: &Path) -> Result<Vec<u8>> {
     let world = resolve.select_world(&[package], Some("worker"))?;
     let mut wasm = wat::parse_str(std::fs::read_to_string(path)?)?;
     embed_component_metadata(&mut wasm, &resolve, world, StringEncoding::UTF8)?;
-    Ok(ComponentEncoder::default().module(&wasm)?.encode()?)
+    ComponentEncoder::default().module(&wasm)?.encode()
 }

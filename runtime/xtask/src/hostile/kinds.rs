@@ -1,6 +1,7 @@
 //! The kinds of hostile guests: what each does, and how it must end.
 
 use std::net::IpAddr;
+use std::path::Path;
 
 use anyhow::Result;
 use serde_json::{Value, json};
@@ -16,8 +17,8 @@ pub(crate) struct Kind {
     pub data: Value,
     /// `timeout` of its job type, in ms.
     pub timeout_ms: u64,
-    /// `allow.http` of its job type: a list in TOML.
-    pub http: String,
+    /// `allow` of its job type, as TOML has it.
+    pub allow: String,
     pub end: End,
 }
 
@@ -43,20 +44,20 @@ pub(crate) fn handler(name: &str) -> String {
 
 fn kind(name: &'static str, handler_name: &str, data: Value, end: End) -> Kind {
     let timeout_ms = if matches!(end, End::Fails("timeout: ")) { SHORT } else { LONG };
-    Kind { name, handler: handler(handler_name), data, timeout_ms, http: "[]".to_owned(), end }
+    Kind { name, handler: handler(handler_name), data, timeout_ms, allow: "{}".to_owned(), end }
 }
 
 fn script(name: &'static str, step: &Value, reason: &'static str) -> Kind {
     kind(name, "scripted", json!({ "steps": [step] }), End::Fails(reason))
 }
 
-/// All of them; `port` is that of the test's own server.
-pub(crate) async fn all(port: u16) -> Result<Vec<Kind>> {
+/// All of them. `port` is that of the test's own server; `inside` a directory with a `link` out of it.
+pub(crate) async fn all(port: u16, inside: &Path) -> Result<Vec<Kind>> {
     let mut all = for_their_time();
     all.extend(for_their_memory());
     all.extend(for_what_they_do());
     all.extend(for_what_they_say());
-    all.extend(for_where_they_reach(port).await);
+    all.extend(for_where_they_reach(port, inside).await);
     Ok(all)
 }
 
@@ -126,7 +127,7 @@ fn for_what_they_say() -> Vec<Kind> {
     ]
 }
 
-async fn for_where_they_reach(port: u16) -> Vec<Kind> {
+async fn for_where_they_reach(port: u16, inside: &Path) -> Vec<Kind> {
     // Every way to write the address that clouds serve credentials at, and this machine's own, under entries that allow
     // all that is public.
     let urls: Vec<String> = [
@@ -149,10 +150,12 @@ async fn for_where_they_reach(port: u16) -> Vec<Kind> {
     let by_name = json!({ "fetch": [format!("http://{name}:{port}/secret")] });
     let follow = json!({ "follow": format!("http://127.0.0.1:{port}/redirect") });
     let holding = json!({ "trap-holding": format!("127.0.0.1:{port}") });
-    let own = format!("[\"127.0.0.1:{port}\"]");
-    let with = |http: &str, kind: Kind| Kind { http: http.to_owned(), ..kind };
+    let own = format!("{{ http = [\"127.0.0.1:{port}\"] }}");
+    let with = |allow: &str, kind: Kind| Kind { allow: allow.to_owned(), ..kind };
+    let directory = format!("{{ dirs = [\"{}:/own:rw\"] }}", inside.display());
+    let leave = json!({ "leave-directory": "/own" });
     vec![
-        with("[\"*:*\"]", kind("by-address", "hostile", json!({ "fetch": urls }), addresses)),
+        with("{ http = [\"*:*\"] }", kind("by-address", "hostile", json!({ "fetch": urls }), addresses)),
         with(&listed, kind("by-name", "hostile", by_name, denied())),
         with(&own, kind("by-redirect", "hostile", follow, denied())),
         with(
@@ -160,12 +163,16 @@ async fn for_where_they_reach(port: u16) -> Vec<Kind> {
             kind("traps-holding", "hostile", holding, End::Fails("trap: unreachable code was reached")),
         ),
         kind("changes-files", "hostile", json!("files"), End::Returns(json!([]))),
+        with(
+            &directory,
+            kind("leaves-its-directory", "hostile", leave, End::Returns(json!(["write in it"]))),
+        ),
         kind("reaches", "nosy", json!("reach"), End::Returns(json!(["clocks"]))),
         kind("adds-jobs", "hostile", json!({ "enqueue": "healthy" }), denied()),
     ]
 }
 
-/// A name that leads to this machine, and an `allow.http` that has it: the machine's own where it resolves to a private
+/// A name that leads to this machine, and an `allow` that has it: the machine's own where it resolves to a private
 /// address, so that the refusal is the address'; else `localhost` and no entry.
 async fn own_name(port: u16) -> (String, String) {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
@@ -178,9 +185,9 @@ async fn own_name(port: u16) -> (String, String) {
         Err(_) => Vec::new(),
     };
     if name != "localhost" && !found.is_empty() && found.iter().all(|address| private(address.ip())) {
-        let listed = format!("[\"{name}:{port}\"]");
+        let listed = format!("{{ http = [\"{name}:{port}\"] }}");
         (name, listed)
     } else {
-        ("localhost".to_owned(), "[]".to_owned())
+        ("localhost".to_owned(), "{}".to_owned())
     }
 }

@@ -37,6 +37,8 @@ enum Harm {
     Follow(String),
     /// Changes files in every place and way, and returns what worked.
     Files,
+    /// Does the same by way of the directory that it has, and returns what worked.
+    LeaveDirectory(String),
     /// Traps with streams, pollables and a request to this host and port under way.
     TrapHolding(String),
 }
@@ -68,9 +70,10 @@ fn run(_job: Job, harm: Harm) -> Result<Vec<String>, JobError> {
         Harm::Fetch(urls) => urls.into_iter().map(reach::fetch).collect(),
         Harm::Follow(url) => vec![reach::follow(url)?],
         Harm::Files => reach::files().into_iter().map(str::to_owned).collect(),
+        Harm::LeaveDirectory(own) => reach::outside(&own).into_iter().map(str::to_owned).collect(),
         #[cfg(target_family = "wasm")]
         Harm::TrapHolding(host) => hold::trap_holding(&host),
         #[cfg(not(target_family = "wasm"))]
-        Harm::TrapHolding(_) => Vec::new(),
+        Harm::TrapHolding(host) => vec![host],
     })
 }

@@ -47,3 +47,20 @@ pub(crate) fn files() -> Vec<&'static str> {
     ];
     tries.into_iter().filter_map(|(name, worked)| worked.then_some(name)).collect()
 }
+
+/// Names of what worked, from a directory that is the handler's, with a `link` in it that leads out, to where `secret` is.
+pub(crate) fn outside(own: &str) -> Vec<&'static str> {
+    let at = |path: &str| format!("{own}/{path}");
+    let tries: [(&'static str, bool); 9] = [
+        ("write in it", fs::write(at("own"), "x").is_ok()),
+        ("write above it", fs::write(at("../outside/harm"), "x").is_ok()),
+        ("write around it", fs::write(at("new/../../outside/harm"), "x").is_ok()),
+        ("write through the link", fs::write(at("link/harm"), "x").is_ok()),
+        ("read through the link", fs::read(at("link/secret")).is_ok()),
+        ("list through the link", fs::read_dir(at("link")).is_ok()),
+        ("remove through the link", fs::remove_file(at("link/secret")).is_ok()),
+        ("move out", fs::rename(at("own"), at("../outside/harm")).is_ok()),
+        ("link in", fs::hard_link(at("link/secret"), at("stolen")).is_ok()),
+    ];
+    tries.into_iter().filter_map(|(name, worked)| worked.then_some(name)).collect()
+}
