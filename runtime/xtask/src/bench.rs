@@ -8,6 +8,7 @@ mod contender;
 mod drain;
 mod hostile;
 mod latency;
+mod leak;
 pub(crate) mod process;
 mod sandbox;
 mod scale;
@@ -43,6 +44,12 @@ pub(crate) struct BenchArguments {
     /// Only hostile guests: how late they are stopped, and what a healthy queue keeps beside them
     #[arg(long, conflicts_with_all = ["throughput_only", "scale_only"])]
     hostile_only: bool,
+    /// Only what a million jobs that leak leave in the worker
+    #[arg(long, conflicts_with_all = ["throughput_only", "scale_only", "hostile_only"])]
+    leak_only: bool,
+    /// Jobs that leak
+    #[arg(long, default_value_t = 1_000_000)]
+    leak_jobs: usize,
 }
 
 /// What one contender did over all rounds.
@@ -72,8 +79,8 @@ fn contenders() -> Vec<Contender> {
 
 pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
     need_redis()?;
-    if arguments.hostile_only {
-        return hostile_only(arguments);
+    if arguments.hostile_only || arguments.leak_only {
+        return worker_only(arguments);
     }
     need_node()?;
     guests::build()?;
@@ -134,13 +141,18 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
 }
 
 /// Needs no other contender.
-fn hostile_only(arguments: &BenchArguments) -> Result<()> {
+fn worker_only(arguments: &BenchArguments) -> Result<()> {
     guests::build()?;
     let binary = build_host(true)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut report = table::Report::new(Vec::new());
-    report.hostile = Some(runtime.block_on(hostile::measure(&binary, arguments.rounds))?);
-    table::print_hostile(&report);
+    if arguments.leak_only {
+        report.leak = Some(runtime.block_on(leak::measure(&binary, arguments.leak_jobs))?);
+        table::print_leak(&report);
+    } else {
+        report.hostile = Some(runtime.block_on(hostile::measure(&binary, arguments.rounds))?);
+        table::print_hostile(&report);
+    }
     if arguments.json {
         table::print_json(&report);
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use gristmill_core::outcome::{Outcome, StopReason};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::handmade;
 use crate::support::{metered, script, trial};
@@ -121,5 +121,31 @@ async fn an_instance_starts_clean() {
         script(json!([{"op": "alloc", "mib": 8}])).run().await;
         let report = script(json!([])).run().await;
         assert!(report.peak_memory < 4 << 20, "{}", report.peak_memory);
+    }
+}
+
+/// What an adaptive limit of a metered job type means: fuel bounds what computes, time what waits.
+#[rstest::rstest]
+#[case::computes_on(json!({"op": "burn", "ms": 400}), None)]
+#[case::waits(json!({"op": "sleep", "ms": 60_000}), Some("adaptive limit of 100ms"))]
+#[case::computes_for_ever(json!({"op": "loop"}), Some("limit of 900ms"))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_metered_attempt_may_compute_past_its_adaptive_limit(
+    #[case] step: Value,
+    #[case] stopped: Option<&str>,
+) {
+    let trial = metered(json!([step])).limits(|limits| {
+        limits.fuel = Some(u64::MAX);
+        limits.timeout = Duration::from_millis(100);
+        limits.computing_timeout = Some(Duration::from_millis(900));
+        limits.adapted = true;
+    });
+    match (trial.run().await.outcome, stopped) {
+        (Outcome::Returned(_), None) => {}
+        (Outcome::Stopped(stop), Some(words)) => {
+            assert_eq!(stop.reason, StopReason::Timeout);
+            assert!(stop.message.ends_with(words), "{}", stop.message);
+        }
+        (other, _) => panic!("{other:?}"),
     }
 }

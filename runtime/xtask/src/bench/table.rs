@@ -8,6 +8,7 @@ use super::contender::Kind;
 use super::drain::Drained;
 use super::hostile::Hostile;
 use super::latency::Latency;
+use super::leak::Leak;
 use super::sandbox::Sandbox;
 use super::scale::Scale;
 
@@ -17,11 +18,12 @@ pub(crate) struct Report {
     pub sandbox: Option<Sandbox>,
     pub scale: Option<Scale>,
     pub hostile: Option<Hostile>,
+    pub leak: Option<Leak>,
 }
 
 impl Report {
     pub(crate) fn new(results: Vec<Result_>) -> Self {
-        Self { results, latencies: Vec::new(), sandbox: None, scale: None, hostile: None }
+        Self { results, latencies: Vec::new(), sandbox: None, scale: None, hostile: None, leak: None }
     }
 
     /// The best setting of a kind by its median jobs/s.
@@ -142,6 +144,15 @@ pub(crate) fn print_hostile(report: &Report) {
     print(&table);
 }
 
+pub(crate) fn print_leak(report: &Report) {
+    let Some(leak) = &report.leak else { return };
+    let mut table = new_table(&["a handler that leaks", "figure"]);
+    for row in leak.rows() {
+        table.add_row(row);
+    }
+    print(&table);
+}
+
 /// The median of the rounds' ratios: a machine that is slow for some rounds is so for both.
 fn ratio(ours: &Result_, theirs: &Result_, figure: impl Fn(&Drained) -> f64) -> f64 {
     median(ours.runs.iter().zip(&theirs.runs).map(|(ours, theirs)| figure(ours) / figure(theirs)))
@@ -216,6 +227,7 @@ pub(crate) fn print_json(report: &Report) {
         "sandbox": sandbox,
         "scale": report.scale.map(Scale::json),
         "hostile": report.hostile.as_ref().map(Hostile::json),
+        "leak": report.leak.as_ref().map(Leak::json),
     });
     #[expect(clippy::print_stdout, reason = "the object is this chore's data")]
     {

@@ -29,23 +29,23 @@ pub(crate) fn read(log: &str, queue: &str) -> Result<HashMap<String, f64>> {
     let lines = log.lines().filter(|line| line.contains("attempt failed") && line.contains(&of_queue));
     lines
         .map(|line| {
-            let field = |name: &str| line.split_once(name)?.1.split([' ', '"']).next();
-            let read = || Some((field(" id=\"")?.to_owned(), millis(field(" elapsed=")?)?));
+            let after = |name: &str| line.split_once(name).map(|(_, rest)| rest);
+            let read =
+                || Some((after(" id=\"")?.split('"').next()?.to_owned(), millis(after(" elapsed=")?)?));
             read().with_context(|| format!("the worker's log has a line of another form: {line}"))
         })
         .collect()
 }
 
-/// Of a duration as the log shows it.
+/// Of the first words of a text that are a duration as the log shows it, such as `1m 30s`; `None` if there is none.
 fn millis(text: &str) -> Option<f64> {
-    let (number, scale) = if let Some(number) = text.strip_suffix("ms") {
-        (number, 1.0)
-    } else if let Some(number) = text.strip_suffix("µs") {
-        (number, 1e-3)
-    } else {
-        (text.strip_suffix('s')?, 1e3)
+    let scales = [("ms", 1.0), ("µs", 1e-3), ("s", 1e3), ("m", 6e4), ("h", 3.6e6)];
+    let part = |word: &str| {
+        let (number, scale) =
+            scales.iter().find_map(|(unit, scale)| Some((word.strip_suffix(unit)?, scale)))?;
+        Some(number.parse::<f64>().ok()? * scale)
     };
-    Some(number.parse::<f64>().ok()? * scale)
+    text.split(' ').map_while(part).reduce(|sum, part| sum + part)
 }
 
 #[cfg(test)]
@@ -56,9 +56,10 @@ mod tests {
     fn reads_the_workers_log() {
         let log = "T  INFO attempt failed queue=\"q\" id=\"7\" outcome=\"timeout\" elapsed=203.25ms reason=\"timeout: x\"\n\
                    T  INFO attempt failed queue=\"other\" id=\"8\" elapsed=1ms reason=\"x\"\n\
-                   T  INFO attempt failed queue=\"q\" id=\"9\" outcome=\"trap\" elapsed=1.25s reason=\"trap: x\"\n";
+                   T  INFO attempt failed queue=\"q\" id=\"9\" outcome=\"trap\" elapsed=1.25s reason=\"trap: x\"\n\
+                   T  INFO attempt failed queue=\"q\" id=\"10\" elapsed=1m 2s reason=\"timeout: 9s\"\n";
         let late = read(log, "q").unwrap();
-        assert_eq!((late.len(), late["7"], late["9"]), (2, 203.25, 1_250.0));
+        assert_eq!((late.len(), late["7"], late["9"], late["10"]), (3, 203.25, 1_250.0, 62_000.0));
         assert!(read("attempt failed queue=\"q\" id=\"7\"", "q").is_err());
     }
 
