@@ -110,6 +110,12 @@ pub enum Interrupt {
 }
 
 impl Outcome {
+    /// Whether the attempt failed, by itself or by the host.
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        matches!(self, Self::Retryable(_) | Self::Permanent(_) | Self::Stopped(_))
+    }
+
     /// Adds to what goes into the stack trace of an attempt that failed; nothing for others.
     pub fn explain(&mut self, text: &str) {
         let detail = match self {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// How much a bucket's upper bound is above its lower one.
 const GROWTH: f64 = 1.1;
 /// The last bucket; it ends beyond 10^18.
-pub const LAST_BUCKET: u16 = 440;
+const LAST_BUCKET: u16 = 440;
 
 /// Counts of values by bucket. Values are whole numbers of some unit; 0 is in bucket 0.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -78,13 +78,6 @@ impl Sketch {
         }
         0.0
     }
-
-    /// The mean of all values; 0 without values.
-    #[must_use]
-    pub fn mean(&self) -> f64 {
-        let sum: f64 = self.counts.iter().map(|(bucket, count)| value(*bucket) * *count as f64).sum();
-        if self.total == 0 { 0.0 } else { sum / self.total as f64 }
-    }
 }
 
 #[cfg(test)]
@@ -95,7 +88,7 @@ mod tests {
     #[test]
     fn nothing_counted() {
         let sketch = Sketch::default();
-        assert_eq!((sketch.total(), sketch.quantile(0.99), sketch.mean()), (0, 0.0, 0.0));
+        assert_eq!((sketch.total(), sketch.quantile(0.99)), (0, 0.0));
     }
 
     proptest! {
@@ -124,8 +117,8 @@ mod tests {
             let counted = |values: &[u64]| {
                 let mut sketch = Sketch::default();
                 for value in values {
-                sketch.record(*value);
-            }
+                    sketch.record(*value);
+                }
                 sketch
             };
             let mut merged = counted(&left);

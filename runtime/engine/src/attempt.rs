@@ -197,8 +197,10 @@ impl Executor {
         if report.outcome != Outcome::Interrupted(Interrupt::LockLost) {
             voice.flush().await;
         }
-        let explanation = report.explanation();
-        report.outcome.explain(&explanation);
+        if report.outcome.failed() {
+            let explanation = report.explanation();
+            report.outcome.explain(&explanation);
+        }
         let action = decide(&report.outcome, facts, &job_type.policy, (self.context.random)());
         AttemptEnded {
             of: &of,
@@ -217,12 +219,19 @@ impl Executor {
     }
 }
 
-/// Counts what an attempt used, unless it ended for a reason that says nothing of what it needs.
 fn learn(job_type: &JobType, report: &Report) {
-    let Some(learned) = &job_type.learned else { return };
-    let timed_out = matches!(&report.outcome, Outcome::Stopped(stop) if stop.reason == StopReason::Timeout);
-    if timed_out || matches!(report.outcome, Outcome::Returned(_)) {
+    if let Some(learned) = job_type.learned.as_ref().filter(|_| teaches(&report.outcome)) {
         learned.record(report.elapsed, report.fuel, report.peak_memory);
+    }
+}
+
+/// Whether what an attempt used says what its type needs. One that a learned limit ended counts at that limit: too many
+/// of them raise it.
+fn teaches(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Returned(_) => true,
+        Outcome::Stopped(stop) => matches!(stop.reason, StopReason::Timeout | StopReason::Fuel),
+        _ => false,
     }
 }
 
@@ -331,6 +340,20 @@ mod tests {
             reports,
         };
         (executor, server)
+    }
+
+    #[test]
+    fn what_a_learned_limit_ends_can_raise_it() {
+        let stopped = |reason| {
+            Outcome::Stopped(gristmill_core::outcome::Stop {
+                reason,
+                message: String::new(),
+                backtrace: None,
+            })
+        };
+        assert!(teaches(&Outcome::Returned(None)));
+        assert!(teaches(&stopped(StopReason::Timeout)) && teaches(&stopped(StopReason::Fuel)));
+        assert!(!teaches(&stopped(StopReason::Trap)) && !teaches(&Outcome::WaitForChildren));
     }
 
     #[tokio::test]

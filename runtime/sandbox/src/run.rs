@@ -80,9 +80,8 @@ pub(crate) async fn run(slots: &Slots, line: &Line, module: &Module, attempt: At
     guest.log.finish();
     let unfit = guest.unfit(&ending);
     let outcome = verdict::outcome(ending, guest);
-    let failed = matches!(outcome, Outcome::Retryable(_) | Outcome::Permanent(_) | Outcome::Stopped(_));
     let mut report = Report {
-        last_lines: if failed { guest.log.last_lines() } else { Vec::new() },
+        last_lines: if outcome.failed() { guest.log.last_lines() } else { Vec::new() },
         outcome,
         elapsed,
         waited: elapsed.saturating_sub(computing),

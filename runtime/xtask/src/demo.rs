@@ -17,6 +17,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::guests;
+use crate::rig::{Rig, log_in};
 use crate::steps::{build_host, need_redis, need_wasm_target, root, say};
 use jobs::Batch;
 
@@ -65,14 +66,15 @@ pub(crate) fn demo(arguments: &DemoArguments) -> Result<()> {
         if shown.as_expected {
             Ok(())
         } else {
-            bail!("some jobs did not end as expected; see `{}`", worker::log().display())
+            bail!("some jobs did not end as expected; see `{}`", log_in(&folder()).display())
         }
     })
 }
 
 /// What runs on after the jobs. The worker goes first, Redis last.
 struct Shown {
-    worker: worker::Worker,
+    worker: Rig,
+    binary: PathBuf,
     _sink: sink::Sink,
     redis: PrivateRedis,
     /// Whether every job ended as it was to end.
@@ -84,7 +86,7 @@ async fn show(binary: &Path, out: &Path) -> Result<Shown> {
     say("starting a private Redis, an e-mail API that only listens, and the worker");
     let redis = PrivateRedis::start().await?;
     let sink = sink::Sink::start().await?;
-    let mut worker = worker::Worker::start(binary, &redis.url(), sink.port())?;
+    let mut worker = worker::start(binary, &redis.url(), sink.port())?;
     worker.wait_until_ready().await?;
 
     let batches = jobs::batches(sink.port())?;
@@ -93,7 +95,7 @@ async fn show(binary: &Path, out: &Path) -> Result<Shown> {
     follow(&connection, &batches).await?;
     let as_expected = outcome::report(&connection, &batches, &added, out).await?;
     say(&format!("the e-mail API was called {} times", sink.calls()));
-    Ok(Shown { worker, _sink: sink, redis, as_expected })
+    Ok(Shown { worker, binary: binary.to_owned(), _sink: sink, redis, as_expected })
 }
 
 /// Ends when somebody asks us to end.
@@ -168,7 +170,7 @@ fn invite(shown: &Shown) {
     say("add a job of your own from another terminal:");
     say(&format!(
         "  {} --redis {} job add hashes try --data '{{\"text\":\"hello\",\"rounds\":1000}}' --wait",
-        shown.worker.binary().display(),
+        shown.binary.display(),
         shown.redis.url()
     ));
     say("Ctrl-C ends everything");

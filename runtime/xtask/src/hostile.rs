@@ -10,7 +10,6 @@ pub(crate) mod kinds;
 pub(crate) mod late;
 mod outcome;
 mod refused;
-pub(crate) mod rig;
 mod server;
 
 use std::path::Path;
@@ -21,10 +20,10 @@ use gristmill_core::clock::Clock;
 use gristmill_queue::{Connection, NewJob, PrivateRedis, Queue};
 
 use crate::bench::process;
+use crate::rig::Rig;
 use crate::steps::say;
 use healthy::Healthy;
 use kinds::Kind;
-use rig::{Folder, Rig};
 use server::Server;
 
 /// Attempts of hostile guests at a time.
@@ -50,7 +49,7 @@ pub(crate) fn prove(binary: &Path, times: usize) -> Result<()> {
 async fn run(binary: &Path, times: usize) -> Result<()> {
     let redis = PrivateRedis::start().await?;
     let server = Server::start().await?;
-    let folder = Folder::make()?;
+    let folder = tempfile::tempdir()?;
     let (inside, outside) = (folder.path().join("inside"), folder.path().join("outside"));
     std::fs::create_dir(&inside)?;
     std::fs::create_dir(&outside)?;

@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod guests;
 mod hostile;
+mod rig;
 mod steps;
 mod test;
 

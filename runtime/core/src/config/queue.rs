@@ -129,15 +129,9 @@ fn env_names<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>, name: &str)
 }
 
 fn class<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>) -> Class {
-    let got = reader.get(section, "class", &TEXT, &[], Class::default().as_str().to_owned());
-    if let Some(class) = Class::ALL.into_iter().find(|c| c.as_str() == got.value) {
-        return class;
-    }
-    let words = Class::ALL.map(Class::as_str);
-    let hint = closest(&got.value, words)
-        .map_or_else(|| format!("accepted: {}", words.join(", ")), |near| format!("did you mean `{near}`?"));
-    reader.error(got.place, format!("`{}` is not a class", got.value), Some(hint));
-    Class::default()
+    let words = Class::ALL.map(|class| (class.as_str(), class));
+    let default = (Class::default().as_str(), Class::default());
+    word(reader, section, "class", "a class", words, default)
 }
 
 fn job_type<'a>(
@@ -158,7 +152,9 @@ fn job_type<'a>(
         reader,
         &mut section,
         "admission",
+        "an admission",
         [("limit", Admission::Limit), ("learned", Admission::Learned)],
+        ("limit", Admission::Limit),
     );
     let adaptive = reader.find(&mut section, "adaptive_timeout", &ADAPTIVE, &[]).and_then(|got| got.value);
     let handler = reader.find(&mut section, "handler", &TEXT, &[]);
@@ -186,28 +182,35 @@ fn job_type<'a>(
     })
 }
 
-/// One of some words; the first is the default.
+/// One of some words, each with its value; `noun` is what they are.
 fn word<'a, T: Copy, const N: usize>(
     reader: &mut Reader<'a>,
     section: &mut Section<'a>,
     key: &'static str,
+    noun: &str,
     words: [(&'static str, T); N],
+    default: (&'static str, T),
 ) -> T {
-    let got = reader.get(section, key, &TEXT, &[], words[0].0.to_owned());
+    let got = reader.get(section, key, &TEXT, &[], default.0.to_owned());
     if let Some((_, value)) = words.iter().find(|(word, _)| *word == got.value) {
         return *value;
     }
-    let words_only = words.map(|(word, _)| word);
-    let hint = closest(&got.value, words_only).map_or_else(
-        || format!("accepted: {}", words_only.join(", ")),
-        |near| format!("did you mean `{near}`?"),
-    );
-    reader.error(got.place, format!("`{}.{key}` is `{}`", section.path, got.value), Some(hint));
-    words[0].1
+    let words = words.map(|(word, _)| word);
+    let hint = closest(&got.value, words)
+        .map_or_else(|| format!("accepted: {}", words.join(", ")), |near| format!("did you mean `{near}`?"));
+    reader.error(got.place, format!("`{}` is not {noun}", got.value), Some(hint));
+    default.1
 }
 
 fn isolation<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>) -> Isolation {
-    let reuse = word(reader, section, "isolation", [("fresh", false), ("reuse", true)]);
+    let reuse = word(
+        reader,
+        section,
+        "isolation",
+        "an isolation",
+        [("fresh", false), ("reuse", true)],
+        ("fresh", false),
+    );
     let jobs = [Variable { name: "WORKER_RECYCLE_AFTER_JOBS".into(), parse: parse_count }];
     let hours = [Variable { name: "WORKER_RECYCLE_AFTER_HOURS".into(), parse: parse_hours }];
     if !reuse {

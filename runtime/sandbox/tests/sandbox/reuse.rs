@@ -7,7 +7,7 @@ use gristmill_core::outcome::{Interrupt, Outcome};
 use gristmill_sandbox::{Recycled, Recycling, Report, Sandbox, Settings, Warm};
 use serde_json::{Value, json};
 
-use crate::support::{Trial, guest, sandbox, shared, trial};
+use crate::support::{Trial, guest, sandbox, script, shared, trial};
 
 /// Room for instances, and why those that are gone were let go.
 struct Pool {
@@ -120,16 +120,14 @@ async fn is_let_go(#[case] what: Value, #[case] why: Option<Recycled>) {
 #[tokio::test]
 async fn an_interrupted_one_is_let_go() {
     let pool = pool();
-    pool.run(json!("served")).await;
-    let trial = pool.trial();
-    trial.interrupter.interrupt(Interrupt::Cancelled);
-    let report = pool.run_as(&trial, json!({"keep": 1})).await;
-    // Short of a place where it can be stopped, an attempt may still finish.
-    match report.outcome {
-        Outcome::Interrupted(Interrupt::Cancelled) => assert_eq!(pool.recycled(), [Recycled::Ended]),
-        Outcome::Returned(_) => assert!(pool.recycled().is_empty()),
-        other => panic!("{other:?}"),
-    }
+    let script = |steps| Trial { warm: Some(Arc::clone(&pool.warm)), ..script(steps) };
+    assert!(!script(json!([])).run().await.reused);
+    let waits = script(json!([{"op": "sleep", "ms": 60_000}]));
+    waits.interrupter.interrupt(Interrupt::Cancelled);
+    let report = waits.run().await;
+    assert_eq!((report.outcome, report.reused), (Outcome::Interrupted(Interrupt::Cancelled), true));
+    assert_eq!(pool.recycled(), [Recycled::Ended]);
+    assert!(!script(json!([])).run().await.reused);
 }
 
 #[tokio::test]

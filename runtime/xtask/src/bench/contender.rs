@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
 
 use crate::guests;
 use crate::steps::{is_ready, root};
@@ -63,7 +64,7 @@ pub(crate) struct Programs {
 /// A running worker; killed when dropped.
 pub(crate) struct Running {
     child: Child,
-    _folder: Option<Folder>,
+    _folder: Option<TempDir>,
 }
 
 impl Running {
@@ -82,14 +83,6 @@ impl Drop for Running {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -132,8 +125,7 @@ fn ready_line(command: &mut Command) -> Result<Running> {
 }
 
 fn gristmill(binary: &Path, port: u16, queue: &str, concurrency: usize) -> Result<Running> {
-    let folder = std::env::temp_dir().join(format!("gristmill-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&folder)?;
+    let folder = tempfile::tempdir()?;
     let handler = guests::folder().join("scripted.wasm");
     let listen = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let text = format!(
@@ -142,7 +134,7 @@ fn gristmill(binary: &Path, port: u16, queue: &str, concurrency: usize) -> Resul
          [queues.{queue}.jobs.\"*\"]\nhandler = {:?}\nmemory = \"16MiB\"\ntimeout = \"10s\"\n",
         handler.display().to_string()
     );
-    let config = folder.join("gristmill.toml");
+    let config = folder.path().join("gristmill.toml");
     std::fs::write(&config, text)?;
     let child = Command::new(binary)
         .args(["worker", "--config"])
@@ -151,7 +143,7 @@ fn gristmill(binary: &Path, port: u16, queue: &str, concurrency: usize) -> Resul
         .stderr(Stdio::null())
         .spawn()
         .context("cannot start gristmill")?;
-    let running = Running { child, _folder: Some(Folder(folder)) };
+    let running = Running { child, _folder: Some(folder) };
     // Its own readiness page says when it is connected.
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while std::time::Instant::now() < deadline {

@@ -17,8 +17,8 @@ use super::drain::job;
 use super::table::median;
 use crate::hostile::kinds::handler;
 use crate::hostile::late::{self, Late};
-use crate::hostile::rig::Rig;
 use crate::hostile::{ended, until_ended};
+use crate::rig::Rig;
 use crate::steps::say;
 
 /// Attempts of each queue at a time.
@@ -65,7 +65,7 @@ struct Bench {
 }
 
 pub(crate) async fn measure(binary: &Path, rounds: usize) -> Result<Hostile> {
-    let bench = start(binary).await?;
+    let mut bench = start(binary).await?;
     let mut found = Hostile { late: Vec::new(), fixed: Vec::new(), drained: Vec::new() };
 
     // Once to warm it up, and once to measure.

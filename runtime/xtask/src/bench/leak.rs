@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::process;
 use crate::hostile::kinds::handler;
-use crate::hostile::rig::Rig;
+use crate::rig::Rig;
 use crate::steps::say;
 
 /// Readings, one after each such share of the jobs.

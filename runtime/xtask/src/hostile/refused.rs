@@ -6,7 +6,6 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::rig::Folder;
 use crate::guests;
 use crate::steps::say;
 
@@ -36,7 +35,7 @@ const HANDMADE: [(&str, &str); 5] = [
 
 pub(super) fn prove(binary: &Path) -> Result<()> {
     say(&format!("{} files that are not handlers", MADE.len() + HANDMADE.len()));
-    let folder = Folder::make()?;
+    let folder = tempfile::tempdir()?;
     make(folder.path())?;
     // Room for 64 MiB, so that what has more than its job type's limit is refused for that.
     let mut text = format!("[queues.good.jobs.\"*\"]\nhandler = {}\n", super::kinds::handler("scripted"));

@@ -1,13 +1,13 @@
-//! The real binary as a worker with a configuration of the test's own.
+//! The real binary as a worker with a configuration of its own: for the demo, tests and benchmarks.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use tempfile::TempDir;
 
 use crate::steps::is_ready;
 
@@ -19,38 +19,24 @@ const DRAINED: Duration = Duration::from_secs(60);
 pub(crate) struct Rig {
     child: Child,
     address: SocketAddr,
-    folder: Folder,
-}
-
-/// A folder for files of one run; removed when dropped.
-pub(crate) struct Folder(PathBuf);
-
-impl Folder {
-    pub(crate) fn make() -> Result<Self> {
-        static MADE: AtomicUsize = AtomicUsize::new(0);
-        let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("gristmill-hostile-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&path)?;
-        Ok(Self(path))
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+    folder: PathBuf,
+    /// Removed with the rig.
+    temporary: Option<TempDir>,
 }
 
 impl Rig {
-    /// `more` is the configuration without `[redis]` and `[server]`.
+    /// In a temporary folder. `more` is the configuration without `[redis]` and `[server]`.
     pub(crate) fn start(binary: &Path, redis: &str, more: &str) -> Result<Self> {
-        let folder = Folder::make()?;
+        let temporary = tempfile::tempdir()?;
+        let mut rig = Self::start_in(temporary.path(), binary, redis, more)?;
+        rig.temporary = Some(temporary);
+        Ok(rig)
+    }
+
+    /// In a folder that stays, with its configuration and its log.
+    pub(crate) fn start_in(folder: &Path, binary: &Path, redis: &str, more: &str) -> Result<Self> {
         let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-        let config = folder.path().join("gristmill.toml");
+        let config = folder.join("gristmill.toml");
         std::fs::write(
             &config,
             format!("[redis]\nurl = {redis:?}\n[server]\nlisten = \"{address}\"\n{more}"),
@@ -60,10 +46,14 @@ impl Rig {
             .arg(&config)
             .env_remove("REDIS_URL")
             .stdin(Stdio::null())
-            .stderr(std::fs::File::create(folder.path().join("worker.log"))?)
+            .stderr(std::fs::File::create(log_in(folder))?)
             .spawn()
             .context("cannot start the worker")?;
-        Ok(Self { child, address, folder })
+        Ok(Self { child, address, folder: folder.to_owned(), temporary: None })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -72,7 +62,7 @@ impl Rig {
 
     /// All that it has logged.
     pub(crate) fn log(&self) -> Result<String> {
-        Ok(std::fs::read_to_string(self.folder.path().join("worker.log"))?)
+        Ok(std::fs::read_to_string(log_in(&self.folder))?)
     }
 
     /// An error if the process has ended.
@@ -109,7 +99,7 @@ impl Rig {
     }
 
     /// Drains it.
-    pub(crate) async fn stop(mut self) -> Result<()> {
+    pub(crate) async fn stop(&mut self) -> Result<()> {
         Command::new("kill").args(["-s", "TERM", &self.pid().to_string()]).status()?;
         let deadline = Instant::now() + DRAINED;
         while Instant::now() < deadline {
@@ -121,6 +111,11 @@ impl Rig {
         }
         bail!("the worker did not end within {}s", DRAINED.as_secs())
     }
+}
+
+/// Where the log of a worker in this folder goes.
+pub(crate) fn log_in(folder: &Path) -> PathBuf {
+    folder.join("worker.log")
 }
 
 fn last_lines(log: &str) -> String {
