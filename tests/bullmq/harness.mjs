@@ -198,7 +198,7 @@ function queueSection({ jobs = { '*': {} }, ...settings }) {
  * `queues` maps queue names to their sections (concurrency, jobs), `worker` is the section of that
  * name; `config` replaces the whole file; `peer: 'node'` starts BullMQ's worker whatever PEER says.
  */
-export async function startWorker({ redis, queues = {}, worker = {}, server = {}, secrets = {}, config, env = {}, peer = ours ? 'gristmill' : 'node' }) {
+export async function startWorker({ redis, queues = {}, worker = {}, server = {}, secrets = {}, limiters = {}, breakers = {}, config, env = {}, peer = ours ? 'gristmill' : 'node' }) {
   const dir = await makeFolder('worker');
   const port = await freePort();
   const name = worker.name ?? `worker-${randomUUID().slice(0, 8)}`;
@@ -210,6 +210,8 @@ export async function startWorker({ redis, queues = {}, worker = {}, server = {}
     // Room for every slot of every test's worker; tests of that bound set it themselves.
     worker: { memory_hard_limit: '8GiB', ...worker, name },
     secrets,
+    limiters,
+    breakers,
     queues: Object.fromEntries(sections),
   };
   await writeFile(file, stringify(whole));

@@ -7,6 +7,10 @@ use clap::{Args, Parser, Subcommand};
 use gristmill_core::backoff::Backoff;
 use gristmill_core::units::{parse_amount, parse_duration, parse_rate, parse_size};
 
+mod shared;
+
+pub(crate) use shared::{BreakerCommand, LimiterCommand, SettingCommand};
+
 /// A worker for BullMQ queues that runs every job in its own WebAssembly sandbox.
 #[derive(Debug, Parser)]
 #[command(name = "gristmill", version, about, max_term_width = 100)]
@@ -52,6 +56,15 @@ pub(crate) enum Command {
     /// Make jobs again and again
     #[command(subcommand)]
     Schedule(ScheduleCommand),
+    /// Rate limits that workers share, and what they count
+    #[command(subcommand)]
+    Limiter(LimiterCommand),
+    /// Circuit breakers that workers share, and where they stand
+    #[command(subcommand)]
+    Breaker(BreakerCommand),
+    /// Change what all workers obey, without a restart
+    #[command(subcommand)]
+    Setting(SettingCommand),
 }
 
 #[derive(Debug, Args)]

@@ -3,7 +3,9 @@
 pub(crate) mod check;
 pub(crate) mod dev;
 pub(crate) mod job;
+pub(crate) mod limiter;
 pub(crate) mod queue;
 pub(crate) mod run;
 pub(crate) mod schedule;
+pub(crate) mod setting;
 pub(crate) mod worker;

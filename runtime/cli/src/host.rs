@@ -134,7 +134,16 @@ pub(crate) async fn build(config: Config, reread: Reread) -> Result<Host, Failur
     let control = worker.control();
     let heartbeat_of = heartbeat.clone();
     let tokens = config.server.tokens.clone();
-    let sources = Sources { metrics, control, heartbeat: heartbeat_of, redis, tokens, prefix, queues };
+    let sources = Sources {
+        metrics,
+        control,
+        handlers: Arc::clone(&handlers),
+        heartbeat: heartbeat_of,
+        redis,
+        tokens,
+        prefix,
+        queues,
+    };
     Ok(Host { worker, handlers, guests, bound, sources, heartbeat, config, reread })
 }
 

@@ -42,6 +42,9 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Flow(flow) => commands::job::flow(&flow, &global),
         Command::Queue(queue) => commands::queue::queue(queue, &global),
         Command::Schedule(schedule) => commands::schedule::schedule(schedule, &global),
+        Command::Limiter(limiter) => commands::limiter::limiter(limiter, &global),
+        Command::Breaker(breaker) => commands::limiter::breaker(breaker, &global),
+        Command::Setting(setting) => commands::setting::setting(setting, &global),
     }
 }
 

@@ -7,6 +7,7 @@ mod guard;
 mod jobs;
 mod queues;
 mod schedulers;
+mod shared;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +42,9 @@ const MAX_PAGE: usize = 1_000;
         (name = "jobs", description = "Adding, looking, moving"),
         (name = "queues", description = "Whole queues"),
         (name = "schedulers", description = "Jobs that are made again and again"),
+        (name = "limiters", description = "Rate limits that workers share"),
+        (name = "breakers", description = "Circuit breakers that workers share"),
+        (name = "settings", description = "What is changed while workers run"),
         (name = "audit", description = "Who changed what"),
     )
 )]
@@ -89,6 +93,13 @@ fn described() -> OpenApiRouter<Arc<Pages>> {
         .routes(routes!(queues::limit))
         .routes(routes!(schedulers::list))
         .routes(routes!(schedulers::upsert, schedulers::remove))
+        .routes(routes!(shared::limiters))
+        .routes(routes!(shared::limiter))
+        .routes(routes!(shared::reset_limiter))
+        .routes(routes!(shared::breakers))
+        .routes(routes!(shared::reset_breaker))
+        .routes(routes!(shared::settings))
+        .routes(routes!(shared::set, shared::unset))
         .routes(routes!(audit))
 }
 
@@ -164,7 +175,7 @@ mod tests {
         let document = described().split_for_parts().1;
         let document = serde_json::to_value(&document).unwrap();
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.len(), 19);
+        assert_eq!(paths.len(), 26);
         for (path, methods) in paths {
             assert!(path.starts_with("/api/v1/"), "{path}");
             for (method, operation) in methods.as_object().unwrap() {

@@ -10,7 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use gristmill_core::config::Token;
-use gristmill_engine::{Control, Phase};
+use gristmill_engine::{Control, Handlers, Phase};
 use gristmill_queue::{Connection, Queue, STATES, Server};
 use gristmill_telemetry::Metrics;
 use tokio::sync::Mutex;
@@ -44,6 +44,8 @@ pub struct Sources {
     pub metrics: Metrics,
     /// The worker's phase.
     pub control: Control,
+    /// Limiters and breakers.
+    pub handlers: Arc<Handlers>,
     /// Whether the host's runtime lives.
     pub heartbeat: Heartbeat,
     /// For a connection of the server's own.

@@ -8,12 +8,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::adaptive::AdaptivePolicy;
+use crate::breaker::Breaker;
+use crate::limiter::{Charge, Limiter, Tier};
 use crate::limits::Limits;
 use crate::pressure::MemoryBounds;
 use crate::retry::JobPolicy;
 
 mod allow;
 mod environment;
+mod limiter;
 mod load;
 mod queue;
 mod reader;
@@ -30,6 +33,10 @@ pub struct Config {
     pub server: Server,
     /// This process.
     pub worker: Worker,
+    /// Rate limits that workers share, by name.
+    pub limiters: BTreeMap<String, Limiter>,
+    /// Circuit breakers that workers share, by name.
+    pub breakers: BTreeMap<String, Breaker>,
     /// The queues this worker serves, by name.
     pub queues: BTreeMap<String, Queue>,
 }
@@ -178,8 +185,23 @@ pub struct Queue {
     pub concurrency: usize,
     /// Jobs that start per time, on all workers that have the same limit; one in the queue's `meta` wins.
     pub rate_limit: Option<(u64, Duration)>,
+    /// Groups of jobs that take turns.
+    pub groups: Option<Groups>,
     /// Job types by job name; `*` serves every other name.
     pub jobs: BTreeMap<String, JobType>,
+}
+
+/// `[queues.NAME.groups]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Groups {
+    /// A JSON pointer to a job's group in its data; `None`: the job's option `group.id`.
+    pub key: Option<String>,
+    /// Turns of a group against another's one; 1 where none is given.
+    pub weights: BTreeMap<String, u32>,
+    /// Jobs of one group that run at a time, on all workers.
+    pub concurrency: Option<u64>,
+    /// Jobs of one group that start per time, on all workers.
+    pub rate_limit: Option<Tier>,
 }
 
 /// `[queues.NAME.jobs.NAME]`
@@ -201,6 +223,10 @@ pub struct JobType {
     pub admission: Admission,
     /// Whether the timeout follows what attempts really take.
     pub adaptive: Option<AdaptivePolicy>,
+    /// Limiters that a job is charged to before it starts.
+    pub limiters: Vec<Charge>,
+    /// Breakers that must let a job start, and hear how it ended.
+    pub breakers: Vec<String>,
 }
 
 /// Instances of a job type.
@@ -230,13 +256,17 @@ pub enum Admission {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Allow {
     /// Hosts that the handler may call over HTTP.
-    pub http: Vec<String>,
+    pub http: Vec<HttpEntry>,
     /// Where `http` was written, for errors about its entries.
     pub http_place: String,
     /// Bytes of the body of one HTTP response.
     pub http_response: u64,
     /// Queues that the handler may add jobs to.
     pub enqueue: Vec<String>,
+    /// Limiters that it may ask.
+    pub limiters: Vec<String>,
+    /// Breakers that it may ask.
+    pub breakers: Vec<String>,
     /// Variables of its environment, with their values.
     pub env: Vec<(String, String)>,
     /// Secrets that it may ask for, with where each is.
@@ -247,6 +277,17 @@ pub struct Allow {
     pub directories_place: String,
     /// Bytes that the writable directories may hold together.
     pub disk: u64,
+}
+
+/// An entry of `allow.http`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpEntry {
+    /// The host pattern as it is written.
+    pub host: String,
+    /// A limiter that each request is charged to.
+    pub limiter: Option<String>,
+    /// A breaker that each request passes.
+    pub breaker: Option<String>,
 }
 
 /// Where a secret is.

@@ -3,9 +3,11 @@
 
 pub mod adaptive;
 pub mod backoff;
+pub mod breaker;
 pub mod clock;
 pub mod config;
 pub mod job;
+pub mod limiter;
 pub mod limits;
 pub mod metric;
 pub mod new_job;
@@ -15,6 +17,7 @@ pub mod pressure;
 pub mod retry;
 pub mod schedule;
 pub mod service;
+pub mod setting;
 pub mod settlement;
 pub mod sketch;
 pub mod units;

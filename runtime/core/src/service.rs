@@ -76,6 +76,42 @@ pub enum StateError {
     Unavailable(String),
 }
 
+/// Why a limiter was not charged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LimitError {
+    /// It has no room now.
+    Limited {
+        /// The soonest that it may have.
+        wait_ms: u64,
+    },
+    /// Nobody has defined it.
+    Unknown,
+    /// The job type may not ask it.
+    Denied,
+    /// A key or a cost is not what it must be.
+    Invalid(String),
+    /// Redis did not answer.
+    Unavailable(String),
+}
+
+/// Why a breaker lets no call pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BreakerError {
+    /// It is open.
+    Open {
+        /// The soonest that a probe may pass.
+        wait_ms: u64,
+    },
+    /// Nobody has defined it.
+    Unknown,
+    /// The job type may not ask it.
+    Denied,
+    /// A key is not what it must be.
+    Invalid(String),
+    /// The attempt has made as many calls as it may, or there is no Redis.
+    Unavailable(String),
+}
+
 /// One step on a job type's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StateStep {

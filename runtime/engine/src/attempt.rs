@@ -2,11 +2,13 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use gristmill_core::breaker::judge;
 use gristmill_core::job::Job;
+use gristmill_core::limits::Limits;
 use gristmill_core::options::JobOptions;
 use gristmill_core::outcome::{Interrupt, Outcome, StopReason};
 use gristmill_core::retry::{Facts, JobPolicy, decide, refuse};
@@ -17,6 +19,7 @@ use gristmill_sandbox::{Attempt, Interrupter, Report};
 use gristmill_telemetry::event::{AttemptEnded, InstanceReused, JobRefused, QueueEvent};
 use tokio::sync::{mpsc, watch};
 
+use crate::guards::Guards;
 use crate::handlers::{Handlers, JobType};
 use crate::held::Held;
 use crate::learn::Learned;
@@ -26,6 +29,8 @@ use crate::reporter::{Message, Voice};
 use crate::service::Service;
 use crate::worker::{Context, Phase};
 
+mod admission;
+
 /// What an attempt of a queue needs; made once per queue.
 pub(crate) struct Executor {
     pub context: Context,
@@ -34,6 +39,9 @@ pub(crate) struct Executor {
     pub redis: Queue,
     pub handlers: Arc<Handlers>,
     pub ledger: Ledger,
+    pub guards: Guards,
+    /// Ms since the epoch until which every job of the queue would be held; 0 for none.
+    pub held_until: AtomicU64,
     pub lifetime: Lifetime,
     pub phase: watch::Receiver<Phase>,
     pub held: Arc<Held>,
@@ -121,12 +129,7 @@ impl Executor {
         let due_ms = taken.timestamp_ms.saturating_add(facts.options.delay_ms);
         let scheduled_at_ms = if first_start { due_ms } else { now_ms };
         let waited = first_start.then(|| Duration::from_millis(now_ms.saturating_sub(due_ms)));
-        let limits = match (facts.options.timeout_ms, &job_type.learned) {
-            // What the producer says of this job goes before what was learned of others.
-            (Some(ms), _) => Arc::new(job_type.limits.within(Duration::from_millis(ms))),
-            (None, Some(learned)) => learned.limits(),
-            (None, None) => Arc::clone(&job_type.limits),
-        };
+        let limits = limits_of(facts.options, job_type);
         let reserve = job_type.learned.as_ref().map_or(limits.memory, Learned::reserve);
         let of = self.context.metrics.job_type(&self.queue, &taken.name);
         let voice = Arc::new(Voice {
@@ -141,10 +144,12 @@ impl Executor {
                 queue: self.redis.clone(),
                 job: Lock { id: taken.id.clone(), token: Arc::clone(&taken.token) },
                 job_type: Arc::clone(&job_type.entry),
+                guards: self.guards.clone(),
                 clock: self.context.clock.clone(),
             },
             limits: Arc::clone(&limits),
             of: Arc::clone(&of),
+            guests: self.context.guests.clone(),
         });
         let attempt = Attempt {
             job: Job {
@@ -176,23 +181,26 @@ impl Executor {
                 None
             }
         };
+        // Right before the start, so that what waits for memory has not been charged.
+        let passed = match Box::pin(self.admit(taken, &attempt, job_type)).await {
+            Ok(passed) => passed,
+            Err(action) => {
+                voice.flush().await;
+                return Some(action);
+            }
+        };
         let module = job_type.module.load_full();
         let mut report = self.context.sandbox.run(&module, attempt).await;
         drop(reserved);
+        if !passed.is_empty() {
+            Box::pin(self.guards.leave_all(passed, judge(&report.outcome))).await;
+        }
         learn(job_type, &report);
         if report.reused {
             InstanceReused { queue: &self.queue, job: &job_type.entry }.emit(&self.context.metrics);
         }
 
-        let dropped = [
-            ("log lines", report.dropped_lines),
-            ("progress updates", report.dropped_updates),
-            ("metric records", report.dropped_records),
-        ];
-        for (what, count) in dropped.into_iter().filter(|(_, count)| *count > 0) {
-            QueueEvent::Dropped { id: &taken.id, what, count }.emit(&self.queue, &self.context.metrics);
-            voice.note(format!("[warn] {count} more {what} were dropped: the attempt's ceiling was reached"));
-        }
+        self.note_dropped(&taken.id, &voice, &report);
         note_delay(&voice, &report.outcome);
         if report.outcome != Outcome::Interrupted(Interrupt::LockLost) {
             voice.flush().await;
@@ -216,6 +224,30 @@ impl Executor {
         }
         .emit();
         action
+    }
+}
+
+impl Executor {
+    /// Counts and tells what the guest said beyond its ceilings.
+    fn note_dropped(&self, id: &str, voice: &Voice, report: &Report) {
+        let dropped = [
+            ("log lines", report.dropped_lines),
+            ("progress updates", report.dropped_updates),
+            ("metric records", report.dropped_records),
+        ];
+        for (what, count) in dropped.into_iter().filter(|(_, count)| *count > 0) {
+            QueueEvent::Dropped { id, what, count }.emit(&self.queue, &self.context.metrics);
+            voice.note(format!("[warn] {count} more {what} were dropped: the attempt's ceiling was reached"));
+        }
+    }
+}
+
+fn limits_of(options: &JobOptions, job_type: &JobType) -> Arc<Limits> {
+    match (options.timeout_ms, &job_type.learned) {
+        // What the producer says of this job goes before what was learned of others.
+        (Some(ms), _) => Arc::new(job_type.limits.within(Duration::from_millis(ms))),
+        (None, Some(learned)) => learned.limits(),
+        (None, None) => Arc::clone(&job_type.limits),
     }
 }
 
@@ -323,7 +355,7 @@ mod tests {
         let context = Context {
             clock: Clock::Manual(Arc::default()),
             random,
-            metrics,
+            metrics: metrics.clone(),
             sandbox,
             guests: tokio::runtime::Handle::current(),
         };
@@ -331,7 +363,9 @@ mod tests {
         let executor = Executor {
             context,
             queue: "q".into(),
-            redis: Queue::new(connection, "bull", "q"),
+            redis: Queue::new(connection.clone(), "bull", "q"),
+            guards: Guards::new(connection, handlers.definitions(), metrics),
+            held_until: AtomicU64::new(0),
             handlers: Arc::new(handlers),
             ledger: Ledger::new(config.worker.memory, 0),
             lifetime: Lifetime::new(None, None),

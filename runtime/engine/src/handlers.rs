@@ -2,19 +2,24 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use gristmill_core::breaker::Breaker;
 use gristmill_core::config::{self, Admission, Config, Isolation};
+use gristmill_core::limiter::{Charge, Limiter};
 use gristmill_core::limits::Limits;
 use gristmill_core::retry::JobPolicy;
+use gristmill_core::setting::Setting;
 use gristmill_core::units::closest;
 use gristmill_sandbox::{
-    Allow, Directory, Module, ModuleError, Quota, Recycling, Sandbox, Secret, SecretSource, Warm,
+    Allow, Directory, HttpRule, Module, ModuleError, PatternError, Quota, Recycling, Sandbox, Secret,
+    SecretSource, Warm,
 };
 use gristmill_telemetry::Metrics;
 use gristmill_telemetry::event::{HandlerSwapped, InstanceRecycled};
 
+use crate::guards::Definitions;
 use crate::learn::Learned;
 
 /// A job type that can run: its module and its policy.
@@ -29,6 +34,10 @@ pub(crate) struct JobType {
     pub warm: Option<Arc<Warm>>,
     /// What its attempts used, if limits or reservations follow that.
     pub learned: Option<Learned>,
+    /// Limiters that a job is charged to before it starts.
+    pub limiters: Vec<Charge>,
+    /// Breakers that must let it start.
+    pub breakers: Vec<String>,
     path: PathBuf,
 }
 
@@ -48,6 +57,9 @@ type JobTypes = HashMap<String, HashMap<String, Arc<JobType>>>;
 pub struct Handlers {
     /// Read by every attempt as it starts, replaced as a whole when the configuration is read again.
     queues: ArcSwap<JobTypes>,
+    definitions: Arc<ArcSwap<Definitions>>,
+    /// The configuration in force, and what was set since by others, in the order in which they are looked at.
+    told: Mutex<(Config, Vec<Setting>)>,
     sandbox: Sandbox,
     metrics: Metrics,
 }
@@ -61,13 +73,16 @@ impl Handlers {
         loaded: impl FnMut(&Path, &Module),
     ) -> Result<Self, Vec<HandlerProblem>> {
         let queues = ArcSwap::from_pointee(job_types(config, sandbox, metrics, loaded)?);
-        Ok(Self { queues, sandbox: sandbox.clone(), metrics: metrics.clone() })
+        let definitions = Arc::new(ArcSwap::from_pointee(Definitions::new(config)));
+        let told = Mutex::new((config.clone(), Vec::new()));
+        Ok(Self { queues, definitions, told, sandbox: sandbox.clone(), metrics: metrics.clone() })
     }
 
     /// Takes every job type of a configuration in place of the present ones, or, when one cannot be used, none.
     /// Attempts that run finish as they began. Blocks while compiling.
     pub fn replace(&self, config: &Config) -> Result<(), Vec<HandlerProblem>> {
         let new = job_types(config, &self.sandbox, &self.metrics, |_, _| {})?;
+        self.tell(|told| told.0.clone_from(config));
         let old = self.queues.swap(Arc::new(new));
         let mut told = std::collections::BTreeSet::new();
         for (queue, types) in &**self.queues.load() {
@@ -83,6 +98,40 @@ impl Handlers {
             }
         }
         Ok(())
+    }
+
+    /// Takes settings that go before those of the configuration, now and when that is read again.
+    pub(crate) fn set(&self, settings: Vec<Setting>) {
+        self.tell(|told| told.1 = settings);
+    }
+
+    fn tell(&self, what: impl FnOnce(&mut (Config, Vec<Setting>))) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        what(&mut told);
+        let (config, settings) = &*told;
+        let mut config = config.clone();
+        for setting in settings {
+            // One of another worker's queues is none of ours.
+            let _ = setting.apply(&mut config);
+        }
+        self.definitions.store(Arc::new(Definitions::new(&config)));
+    }
+
+    /// The limiters as they are now.
+    #[must_use]
+    pub fn limiters(&self) -> BTreeMap<String, Limiter> {
+        self.definitions.load().limiters.clone()
+    }
+
+    /// The breakers as they are now.
+    #[must_use]
+    pub fn breakers(&self) -> BTreeMap<String, Breaker> {
+        self.definitions.load().breakers.clone()
+    }
+
+    /// Limiters and breakers, replaced with the job types.
+    pub(crate) fn definitions(&self) -> Arc<ArcSwap<Definitions>> {
+        Arc::clone(&self.definitions)
     }
 
     /// The job type that serves a job name: its own, or the queue's `*`.
@@ -188,6 +237,8 @@ fn job_types(
                 entry: name.as_str().into(),
                 warm: warm(job.isolation, sandbox, metrics, queue, name),
                 learned,
+                limiters: job.limiters.clone(),
+                breakers: job.breakers.clone(),
                 path: job.handler.clone(),
             };
             types.insert(name.clone(), Arc::new(made));
@@ -213,8 +264,13 @@ fn warm(
 
 /// What the configuration allows, as the sandbox takes it.
 fn allow(config: &config::Allow, problem: &mut impl FnMut(&str, String)) -> Allow {
-    let http = Allow::http(config.http.iter().map(String::as_str));
-    let http = http.map_err(|errors| errors.iter().for_each(|e| problem(&config.http_place, e.to_string())));
+    let mut http = Vec::new();
+    for config::HttpEntry { host, limiter, breaker } in &config.http {
+        match host.parse() {
+            Ok(host) => http.push(HttpRule { host, limiter: limiter.clone(), breaker: breaker.clone() }),
+            Err(error) => problem(&config.http_place, PatternError::to_string(&error)),
+        }
+    }
     for directory in config.directories.iter().filter(|directory| !directory.host.is_dir()) {
         let message = format!("`{}` is not a directory; make it, or take it out", directory.host.display());
         problem(&config.directories_place, message);
@@ -234,13 +290,15 @@ fn allow(config: &config::Allow, problem: &mut impl FnMut(&str, String)) -> Allo
     let writable = config.directories.iter().filter(|directory| directory.writable);
     let writable: Vec<PathBuf> = writable.map(|directory| directory.host.clone()).collect();
     Allow {
+        http,
         response_bytes: config.http_response,
         enqueue: config.enqueue.clone(),
+        limiters: config.limiters.clone(),
+        breakers: config.breakers.clone(),
         env: config.env.clone(),
         secrets: config.secrets.iter().map(secret).collect(),
         directories: config.directories.iter().map(directory).collect(),
         quota: (!writable.is_empty()).then(|| Arc::new(Quota::new(writable, config.disk))),
-        ..http.unwrap_or_default()
     }
 }
 

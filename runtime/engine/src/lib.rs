@@ -5,6 +5,7 @@
 //! All of them live on the host's runtime; guests have threads of their own, so a computing guest delays none of it.
 
 mod attempt;
+mod guards;
 mod handlers;
 mod held;
 mod iterate;
@@ -15,6 +16,7 @@ mod listener;
 mod pump;
 mod reporter;
 mod service;
+mod settings;
 mod slots;
 mod upkeep;
 mod worker;

@@ -138,7 +138,7 @@ impl Pump {
             let settle = state.ready.len().min(BATCH);
             // Taking while settling costs almost nothing, so it is always tried.
             let wanted = self.taking() && (state.hungry || settle > 0);
-            let take = if wanted { state.slots.room(settle).min(BATCH) } else { 0 };
+            let take = if wanted && !self.is_held(state) { state.slots.room(settle).min(BATCH) } else { 0 };
             // A second call pays only when there is enough for it to do.
             let small = settle < BATCH / 4 && !(state.hungry && take > 0);
             if (settle == 0 && take == 0) || (!state.calls.is_empty() && small) {
@@ -154,12 +154,25 @@ impl Pump {
         }
     }
 
+    /// Whether every job of the queue would be held back; then it is looked at again when that is over.
+    fn is_held(&self, state: &mut State) -> bool {
+        let until = self.executor.held_until.load(Ordering::Relaxed);
+        let left = until.saturating_sub(self.executor.context.clock.now_ms());
+        if left == 0 {
+            return false;
+        }
+        state.hungry = false;
+        state.look_at = Instant::now() + Duration::from_millis(left).min(POLL);
+        true
+    }
+
     fn call(&self, settlements: Vec<(Settlement, u64)>, take: usize) -> BoxFuture<'static, Done> {
         let (queue, lock, worker) = (self.queue.clone(), self.lock, self.worker_name.clone());
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
         let token: Arc<str> = format!("{}:{number}", self.worker_id).into();
         let clock = self.executor.context.clock.clone();
         let (metrics_minutes, rate_limit) = (self.metrics_minutes, self.rate_limit);
+        let gates = self.executor.guards.gates(queue.name());
         Box::pin(async move {
             let request = TurnRequest {
                 settlements: &settlements,
@@ -169,6 +182,7 @@ impl Pump {
                 worker: worker.as_deref(),
                 metrics_minutes,
                 rate_limit,
+                gates: gates.as_deref(),
                 now_ms: clock.now_ms(),
             };
             let result = queue.turn(&request).await;
@@ -227,6 +241,7 @@ impl Pump {
         if !turn.strangers.is_empty() {
             QueueEvent::Strangers { ids: &turn.strangers }.emit(self.queue.name(), metrics);
         }
+        self.executor.guards.count_taken(self.queue.name(), turn.jobs.len(), turn.gate.as_deref());
         for job in turn.jobs {
             self.start(job, attempts, to_us);
         }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use gristmill_core::breaker::Guarded;
 use gristmill_core::clock::Clock;
 use gristmill_core::limits::Limits;
 use gristmill_core::metric::MetricRecord;
 use gristmill_core::service::{
-    Added, ChildFailures, ChildResults, EnqueueError, StateAnswer, StateError, StateStep, Submission,
+    Added, BreakerError, ChildFailures, ChildResults, EnqueueError, LimitError, StateAnswer, StateError,
+    StateStep, Submission,
 };
 use gristmill_core::units::{show_duration, show_size};
 use gristmill_queue::{ErrorKind, Queue, Report};
@@ -53,6 +55,8 @@ pub(crate) struct Voice {
     pub limits: Arc<Limits>,
     /// Its job type's series.
     pub of: Arc<TypeMetrics>,
+    /// Where what the guest leaves behind is told to Redis.
+    pub guests: tokio::runtime::Handle,
 }
 
 impl Voice {
@@ -110,6 +114,22 @@ impl Host for Voice {
     fn denied(&self, what: Denied) {
         let (queue, job, id) = (&*self.queue, &*self.service.job_type, &*self.id);
         AccessDenied { queue, job, id, what: what.as_str() }.emit(&self.metrics);
+    }
+
+    fn acquire(&self, limiter: String, key: String, cost: u64) -> Answer<'_, Result<(), LimitError>> {
+        Box::pin(async move { self.service.guards.acquire(&limiter, &key, cost).await })
+    }
+
+    fn enter(&self, breaker: String, key: String) -> Answer<'_, Result<Option<u64>, BreakerError>> {
+        Box::pin(async move {
+            let entered = self.service.guards.enter(&breaker, &key).await?;
+            Ok(entered.map(|passed| passed.epoch))
+        })
+    }
+
+    fn leave(&self, breaker: String, key: String, epoch: u64, how: Guarded) {
+        let guards = self.service.guards.clone();
+        self.guests.spawn(async move { guards.leave(&breaker, &key, epoch, how).await });
     }
 
     fn enqueue(&self, jobs: Vec<Submission>) -> Answer<'_, Result<Vec<Added>, EnqueueError>> {

@@ -10,6 +10,8 @@ use gristmill_core::service::{
 };
 use gristmill_queue::{ErrorKind, Lock, NewJob, Queue, QueueError, add_all};
 
+use crate::guards::Guards;
+
 /// Bytes of children's results, or reasons, that one call hands to a guest.
 const MAX_CHILDREN_BYTES: usize = 16 << 20;
 
@@ -19,6 +21,7 @@ pub(crate) struct Service {
     pub job: Lock,
     /// The job type's name in the configuration, to which its state belongs.
     pub job_type: Arc<str>,
+    pub guards: Guards,
     pub clock: Clock,
 }
 

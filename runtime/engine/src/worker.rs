@@ -17,13 +17,14 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::attempt::Executor;
+use crate::guards::Guards;
 use crate::handlers::Handlers;
 use crate::held::{Held, Running};
 use crate::ledger::{Ledger, resident_memory};
 use crate::lifetime::{Again, Lifetime};
 use crate::listener::Listener;
 use crate::pump::Pump;
-use crate::{learn, reporter, upkeep};
+use crate::{learn, reporter, settings, upkeep};
 
 /// After the interrupts of a drain, settlements get this long to reach Redis.
 const LAST_CALLS: Duration = Duration::from_secs(10);
@@ -131,7 +132,7 @@ impl Worker {
 
     /// Runs until drained.
     pub async fn run(self) -> Drained {
-        let settings = &self.config.worker;
+        let worker = &self.config.worker;
         let queues: Vec<Queue> = self
             .config
             .queues
@@ -143,14 +144,17 @@ impl Worker {
         let keys = queues.iter().map(|q| q.keys().clone());
         let listeners = self.listeners(keys.clone().zip(wakes));
 
-        let ledger = Ledger::new(settings.memory, resident_memory());
+        let ledger = Ledger::new(worker.memory, resident_memory());
         let mut beside = JoinSet::new();
         beside.spawn(ledger.clone().watch(self.context.metrics.clone(), self.context.sandbox.clone()));
         beside.spawn(learn::run(self.context.clone(), Arc::clone(&self.handlers), queues.clone()));
-        let lifetime = Lifetime::new(settings.recycle_after_jobs, settings.recycle_after);
-        beside.spawn(announce(self.connection.clone(), keys.collect(), settings.name.clone()));
-        let (context, every) = (self.context.clone(), settings.stalled_interval);
-        beside.spawn(upkeep::find_stalled(context, queues.clone(), every, settings.max_stalled_count));
+        let definitions = self.handlers.definitions();
+        let guards = Guards::new(self.connection.clone(), definitions, self.context.metrics.clone());
+        beside.spawn(settings::follow(self.connection.clone(), Arc::clone(&self.handlers)));
+        let lifetime = Lifetime::new(worker.recycle_after_jobs, worker.recycle_after);
+        beside.spawn(announce(self.connection.clone(), keys.collect(), worker.name.clone()));
+        let (context, every) = (self.context.clone(), worker.stalled_interval);
+        beside.spawn(upkeep::find_stalled(context, queues.clone(), every, worker.max_stalled_count));
         beside.spawn(upkeep::obey_cancellations(
             self.context.clone(),
             self.connection.clone(),
@@ -162,7 +166,7 @@ impl Worker {
         ));
         let pairs = queues.iter().cloned().zip(held.iter().cloned()).collect();
         let mut renewal = JoinSet::new();
-        renewal.spawn(upkeep::renew(self.context.clone(), pairs, settings.lock_duration));
+        renewal.spawn(upkeep::renew(self.context.clone(), pairs, worker.lock_duration));
         let mut listening = JoinSet::new();
         for listener in listeners.values() {
             listening.spawn(listener.clone().run());
@@ -181,6 +185,8 @@ impl Worker {
                 redis: queue.clone(),
                 handlers: Arc::clone(&self.handlers),
                 ledger: ledger.clone(),
+                guards: guards.clone(),
+                held_until: AtomicU64::new(0),
                 lifetime: lifetime.clone(),
                 phase: self.control.phase.subscribe(),
                 held: Arc::clone(held),
@@ -193,10 +199,10 @@ impl Worker {
                 executor,
                 slots: section.concurrency,
                 rate_limit: section.rate_limit.map(|(jobs, time)| (jobs, millis(time))),
-                lock: settings.lock_duration,
+                lock: worker.lock_duration,
                 worker_id: Arc::clone(&self.id),
-                worker_name: settings.name.clone(),
-                metrics_minutes: settings.metrics_minutes,
+                worker_name: worker.name.clone(),
+                metrics_minutes: worker.metrics_minutes,
                 listener: listeners[&self.group(queue.keys())].clone(),
                 phase: self.control.phase.subscribe(),
                 calls: Arc::clone(&calls),

@@ -5,6 +5,7 @@
 
 mod add;
 mod audit;
+mod breaker;
 mod browse;
 mod cancel;
 mod connection;
@@ -14,6 +15,7 @@ mod flow;
 mod inspect;
 mod kept;
 mod keys;
+mod limiter;
 mod locks;
 mod operate;
 mod presence;
@@ -21,6 +23,7 @@ mod private;
 mod report;
 mod schedule;
 mod script;
+mod settings;
 mod state;
 mod turn;
 mod usage;
@@ -31,6 +34,7 @@ pub use add::{
     check_queue_name,
 };
 pub use audit::AuditRow;
+pub use breaker::{BreakerCall, BreakerState, BreakerStep, BreakerView, Entry};
 pub use browse::{Children, MinuteCounts};
 pub use cancel::{Cancellation, Cancellations};
 pub use connection::{Connection, Server, ServerFacts};
@@ -38,12 +42,14 @@ pub use error::{ErrorKind, QueueError};
 pub use events::{EventReader, QueueEvent};
 pub use inspect::{JobView, STATES, queue_names};
 pub use keys::Keys;
+pub use limiter::{Gates, LimitCall, LimiterSlice, LimiterView, Line, TierView, Verdict, charge};
 pub use locks::{Lock, Stalled};
 pub use operate::{CLEANED, Finished, QueueLimits, Spared, Unmoved};
 pub use presence::{announce, client_name};
 pub use private::{PrivateRedis, PrivateRedisError};
 pub use report::Report;
 pub use schedule::{Every, Iteration, NewScheduler, ScheduleFailure, SchedulerView};
+pub use settings::{SettingRow, read_settings};
 pub use turn::{Code, Next, Taken, Turn, TurnRequest};
 pub use usage::Usage;
 pub use wait::{Marker, Waiter};

@@ -22,7 +22,10 @@ macro_rules! script {
     };
 }
 
-script!(TURN, "adding.lua", "turn.lua");
+script!(TURN, "adding.lua", "limiting.lua", "breaking.lua", "grouping.lua", "turn.lua");
+script!(LIMIT, "limiting.lua", "limit.lua");
+script!(LIMITER_SHOW, "limiting.lua", "limiter_show.lua");
+script!(BREAKER, "limiting.lua", "breaking.lua", "breaker.lua");
 script!(RENEW, "renew.lua");
 script!(STALLED, "stalled.lua");
 script!(REPORT, "report.lua");
@@ -54,7 +57,14 @@ impl Script {
     pub(crate) fn call<'a>(&'a self, keys: &'a Keys, now_ms: u64) -> Call<'a> {
         let mut command = redis::cmd("EVALSHA");
         command.arg(&self.digest).arg(1).arg(keys.key("meta")).arg(keys.base()).arg(now_ms);
-        Call { script: self, command, keys }
+        Call { script: self, command, keys: Some(keys) }
+    }
+
+    /// A call that is about a key of our own and no queue.
+    pub(crate) fn call_on(&self, key: &str) -> Call<'_> {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(&self.digest).arg(1).arg(key).arg("").arg(0);
+        Call { script: self, command, keys: None }
     }
 }
 
@@ -62,7 +72,7 @@ impl Script {
 pub(crate) struct Call<'a> {
     script: &'a Script,
     command: Cmd,
-    keys: &'a Keys,
+    keys: Option<&'a Keys>,
 }
 
 impl Call<'_> {
@@ -73,7 +83,9 @@ impl Call<'_> {
 
     /// Sends it; a server that does not know the script is given it first.
     pub(crate) async fn send(&self, connection: &Connection) -> Result<Value, QueueError> {
-        connection.check_keys(self.keys)?;
+        if let Some(keys) = self.keys {
+            connection.check_keys(keys)?;
+        }
         match connection.call(&self.command).await {
             Err(QueueError::Redis { source, .. })
                 if source.kind() == ErrorKind::Server(ServerErrorKind::NoScript) =>

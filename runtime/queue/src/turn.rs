@@ -10,6 +10,7 @@ use redis::Value;
 use crate::Queue;
 use crate::connection::Connection;
 use crate::error::QueueError;
+use crate::limiter::Gates;
 use crate::script::{Call, TURN};
 
 /// What one turn is to do.
@@ -29,6 +30,8 @@ pub struct TurnRequest<'a> {
     pub metrics_minutes: u32,
     /// The worker's own rate limit for the queue, jobs and ms; a limit in the queue's `meta` wins.
     pub rate_limit: Option<(u64, u64)>,
+    /// Limiters and breakers that all jobs of the queue share.
+    pub gates: Option<&'a Gates>,
     /// The caller's clock.
     pub now_ms: u64,
 }
@@ -46,6 +49,8 @@ pub struct Turn {
     pub next: Next,
     /// Why taking ended early; the jobs above are valid all the same.
     pub trouble: Option<String>,
+    /// The limiter or breaker that keeps jobs back.
+    pub gate: Option<String>,
 }
 
 /// How a settlement was taken.
@@ -120,6 +125,7 @@ impl Queue {
             Some((jobs, ms)) => call.arg(jobs).arg(ms),
             None => call.arg("").arg(""),
         };
+        call.arg(request.gates.map_or("", Gates::as_json));
         for (settlement, finished_ms) in request.settlements {
             write(&mut call, settlement, *finished_ms);
         }
@@ -185,11 +191,11 @@ fn write_keep(call: &mut Call<'_>, keep: Keep) {
 
 fn read(answer: Value, request: &TurnRequest<'_>, connection: &Connection) -> Result<Turn, QueueError> {
     let unfit = |what| connection.unfit(what);
-    let parts: [Value; 6] = match answer {
+    let parts: [Value; 7] = match answer {
         Value::Array(parts) => parts.try_into().map_err(|_| unfit("number of parts"))?,
         _ => return Err(unfit("not a list")),
     };
-    let [codes, jobs, strangers, next, value, trouble] = parts;
+    let [codes, jobs, strangers, next, value, trouble, gate] = parts;
     let (Value::Array(codes), Value::Array(jobs), Value::Array(strangers)) = (codes, jobs, strangers) else {
         return Err(unfit("codes, jobs or strangers"));
     };
@@ -212,7 +218,8 @@ fn read(answer: Value, request: &TurnRequest<'_>, connection: &Connection) -> Re
     };
     let strangers = strangers.into_iter().map(text).collect();
     let trouble = (trouble != Value::Nil).then(|| text(trouble));
-    Ok(Turn { codes, jobs, strangers, next, trouble })
+    let gate = (gate != Value::Nil).then(|| text(gate));
+    Ok(Turn { codes, jobs, strangers, next, trouble, gate })
 }
 
 fn code(value: &Value) -> Code {

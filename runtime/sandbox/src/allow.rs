@@ -15,11 +15,15 @@ const RESPONSE_BYTES: u64 = 64 << 20;
 #[derive(Debug, Clone)]
 pub struct Allow {
     /// Hosts for outgoing HTTP.
-    pub http: Vec<HostPattern>,
+    pub http: Vec<HttpRule>,
     /// Bytes of the body of one response.
     pub response_bytes: u64,
     /// Queues that jobs may be added to.
     pub enqueue: Vec<String>,
+    /// Limiters that it may ask.
+    pub limiters: Vec<String>,
+    /// Breakers that it may ask.
+    pub breakers: Vec<String>,
     /// The environment, by name.
     pub env: Vec<(String, String)>,
     /// Secrets that the handler may ask for.
@@ -36,12 +40,25 @@ impl Default for Allow {
             http: Vec::new(),
             response_bytes: RESPONSE_BYTES,
             enqueue: Vec::new(),
+            limiters: Vec::new(),
+            breakers: Vec::new(),
             env: Vec::new(),
             secrets: Vec::new(),
             directories: Vec::new(),
             quota: None,
         }
     }
+}
+
+/// Hosts that it may call, and what each request to them must pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpRule {
+    /// Which.
+    pub host: HostPattern,
+    /// The limiter that a request is charged to.
+    pub limiter: Option<String>,
+    /// The breaker that it passes.
+    pub breaker: Option<String>,
 }
 
 /// A value that the operator keeps out of job data.
@@ -92,7 +109,7 @@ impl Allow {
         let (mut http, mut errors) = (Vec::new(), Vec::new());
         for entry in entries {
             match entry.parse() {
-                Ok(pattern) => http.push(pattern),
+                Ok(host) => http.push(HttpRule { host, limiter: None, breaker: None }),
                 Err(error) => errors.push(error),
             }
         }

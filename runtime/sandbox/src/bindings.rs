@@ -7,12 +7,15 @@ wasmtime::component::bindgen!({
     imports: {
         "gristmill:job/enqueue": async | trappable,
         "gristmill:job/secrets": async | trappable,
+        "gristmill:job/rate-limit": async | trappable,
+        "gristmill:job/circuit-breaker.enter": async | trappable,
         "gristmill:job/state": async | trappable,
         "gristmill:job/progress.save-checkpoint": async | trappable,
         "gristmill:job/progress.load-checkpoint": async | trappable,
         "gristmill:job/progress.update-data": async | trappable,
         default: trappable,
     },
+    with: { "gristmill:job/circuit-breaker.permit": crate::services::circuit_breaker::Permit },
     exports: { default: async },
     require_store_data_send: true,
 });

@@ -47,7 +47,7 @@ pub(crate) struct Guest {
     pub(crate) queue: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) place: Place,
-    table: ResourceTable,
+    pub(crate) table: ResourceTable,
     pub(crate) allow: Arc<Allow>,
     // Most handlers use neither; making them takes longer than a short attempt's share of the rest.
     wasi: Option<Box<(WasiCtx, Current)>>,

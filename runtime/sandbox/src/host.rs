@@ -3,9 +3,11 @@
 use std::future::ready;
 use std::pin::Pin;
 
+use gristmill_core::breaker::Guarded;
 use gristmill_core::metric::MetricRecord;
 use gristmill_core::service::{
-    Added, ChildFailures, ChildResults, EnqueueError, StateAnswer, StateError, StateStep, Submission,
+    Added, BreakerError, ChildFailures, ChildResults, EnqueueError, LimitError, StateAnswer, StateError,
+    StateStep, Submission,
 };
 
 /// Importance of a log line, from the least to the most.
@@ -61,6 +63,10 @@ pub enum Denied {
     HttpResponse,
     /// A job for another queue.
     Enqueue,
+    /// A limiter.
+    Limiter,
+    /// A breaker.
+    Breaker,
     /// A secret.
     Secret,
     /// More than its directories may hold.
@@ -75,6 +81,8 @@ impl Denied {
             Self::Http => "http",
             Self::HttpResponse => "http-response",
             Self::Enqueue => "enqueue",
+            Self::Limiter => "limiter",
+            Self::Breaker => "breaker",
             Self::Secret => "secret",
             Self::Disk => "disk",
         }
@@ -128,6 +136,23 @@ pub trait Host: Send + Sync + 'static {
     /// Key and reason of the children whose failure the job survives.
     fn failed_children(&self) -> Answer<'_, Result<ChildFailures, EnqueueError>> {
         Box::pin(ready(Err(EnqueueError::Unavailable(NO_REDIS.to_owned()))))
+    }
+
+    /// Charges a limiter once, without waiting.
+    fn acquire(&self, limiter: String, key: String, cost: u64) -> Answer<'_, Result<(), LimitError>> {
+        let _ = (limiter, key, cost);
+        Box::pin(ready(Err(LimitError::Unavailable(NO_REDIS.to_owned()))))
+    }
+
+    /// Enters a breaker: the epoch to leave it with, or none when nobody wants to hear how it ended.
+    fn enter(&self, breaker: String, key: String) -> Answer<'_, Result<Option<u64>, BreakerError>> {
+        let _ = (breaker, key);
+        Box::pin(ready(Err(BreakerError::Unavailable(NO_REDIS.to_owned()))))
+    }
+
+    /// Tells a breaker how a call has ended. Called inside a runtime, and must not block.
+    fn leave(&self, breaker: String, key: String, epoch: u64, how: Guarded) {
+        let _ = (breaker, key, epoch, how);
     }
 
     /// One checked step on the job type's state.

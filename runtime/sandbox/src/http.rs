@@ -4,6 +4,7 @@ mod address;
 pub(crate) mod allow;
 mod body;
 mod connect;
+mod guarded;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -47,6 +48,8 @@ struct Target {
     port: u16,
     tls: bool,
     reach: Reach,
+    limiters: Vec<String>,
+    breakers: Vec<String>,
 }
 
 impl Outgoing {
@@ -76,7 +79,8 @@ impl Outgoing {
         let port = authority.port_u16().unwrap_or(default_port);
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
         if let Some(reach) = self.allow.reach(method, &host, port, default_port) {
-            Ok(Target { host, port, tls, reach })
+            let (limiters, breakers) = self.allow.guards(method, &host, port, default_port);
+            Ok(Target { host, port, tls, reach, limiters, breakers })
         } else {
             let entry =
                 if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
@@ -119,7 +123,11 @@ impl WasiHttpHooks for Outgoing {
         let (log, host) = (Arc::clone(&self.log), Arc::clone(&self.host));
         let most = self.allow.response_bytes;
         Box::new(async move {
-            let answer = send(request, options.unwrap_or_default(), target?, slot?, &log, most).await;
+            let (mut target, slot) = (target?, slot?);
+            let breakers = std::mem::take(&mut target.breakers);
+            let permits = guarded::pass(&host, &log, &target.limiters, breakers).await?;
+            let answer = send(request, options.unwrap_or_default(), target, slot, &log, most).await;
+            guarded::end(permits, guarded::judge(&answer));
             match answer {
                 Err(Error::HttpRequestDenied) => host.denied(Denied::Http),
                 Err(Error::HttpResponseBodySize(_)) => host.denied(Denied::HttpResponse),

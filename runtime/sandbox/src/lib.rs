@@ -31,7 +31,7 @@ mod turns;
 mod verdict;
 mod warm;
 
-pub use allow::{Allow, Secret, SecretSource};
+pub use allow::{Allow, HttpRule, Secret, SecretSource};
 pub use attempt::{Attempt, Report};
 pub use error::{ErrorKind, ModuleError, SandboxError};
 pub use files::{Directory, Quota};

@@ -23,12 +23,14 @@ const HANDLER: &str = "gristmill:job/handler";
 /// The start of the versions of it that this host serves.
 const HANDLER_SERVED: &str = "gristmill:job/handler@0.1.";
 /// Starts of the interfaces that this host has in one version or another.
-const KNOWN: [&str; 15] = [
+const KNOWN: [&str; 17] = [
+    "gristmill:job/circuit-breaker@",
     "gristmill:job/context@",
     "gristmill:job/enqueue@",
     "gristmill:job/log@",
     "gristmill:job/metrics@",
     "gristmill:job/progress@",
+    "gristmill:job/rate-limit@",
     "gristmill:job/secrets@",
     "gristmill:job/state@",
     "gristmill:job/types@",

@@ -10,6 +10,10 @@ use gristmill_core::units::{show_duration, show_size};
 
 use crate::metrics::{Metrics, TypeMetrics};
 
+mod guard;
+
+pub use guard::{BreakerMoved, GuardAsked, SettingChanged};
+
 /// An attempt ended.
 pub struct AttemptEnded<'a> {
     /// Its job type's series.

@@ -54,6 +54,9 @@ pub(crate) struct Families {
     pub dropped: IntCounterVec,
     pub refused: IntCounterVec,
     pub swaps: IntCounterVec,
+    pub limiter_calls: IntCounterVec,
+    pub breaker_calls: IntCounterVec,
+    pub breaker_state: IntGaugeVec,
     pub queue_jobs: IntGaugeVec,
 }
 
@@ -304,6 +307,21 @@ impl Families {
                 &["queue", "reason"],
             )?,
             swaps: counter("gristmill_handler_swaps_total", "Handlers replaced while running", &["result"])?,
+            limiter_calls: counter(
+                "gristmill_limiter_calls_total",
+                "Jobs, calls and requests that asked a limiter",
+                &["limiter", "result"],
+            )?,
+            breaker_calls: counter(
+                "gristmill_breaker_calls_total",
+                "Jobs, calls and requests that asked a breaker",
+                &["breaker", "result"],
+            )?,
+            breaker_state: gauge(
+                "gristmill_breaker_state",
+                "0 closed, 1 half-open, 2 open, as this worker saw it last",
+                &["breaker"],
+            )?,
             queue_jobs: gauge("bullmq_job_count", "Jobs by queue and state", &["queue", "state"])?,
         })
     }

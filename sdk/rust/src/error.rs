@@ -4,8 +4,10 @@ use std::any::Any;
 use std::fmt::{self, Display};
 use std::time::Duration;
 
+use crate::circuit_breaker::BreakerError;
 use crate::enqueue::EnqueueError;
 use crate::http::HttpError;
+use crate::rate_limit::LimitError;
 use crate::secrets::SecretError;
 use crate::state::StateError;
 
@@ -126,9 +128,13 @@ impl Display for JobError {
 }
 
 /// Retryable, with the error's causes as detail. An error of this crate that would come again in every attempt (not
-/// allowed, malformed, too large) is permanent.
+/// allowed, malformed, too large) is permanent; a limiter without room and an open breaker send the job back for as long
+/// as they say.
 impl<E: std::error::Error + 'static> From<E> for JobError {
     fn from(error: E) -> Self {
+        if let Some(waiting) = waiting(&error) {
+            return waiting;
+        }
         let mut causes = Vec::new();
         let mut next = error.source();
         while let Some(cause) = next {
@@ -138,6 +144,16 @@ impl<E: std::error::Error + 'static> From<E> for JobError {
         let detail = (!causes.is_empty()).then(|| causes.join("\n"));
         let failure = Failure { message: error.to_string(), code: None, detail };
         if hopeless(&error) { Self::Permanent(failure) } else { Self::Retryable(failure) }
+    }
+}
+
+fn waiting(error: &dyn Any) -> Option<JobError> {
+    if let Some(limited @ LimitError::Limited(wait)) = error.downcast_ref() {
+        return Some(JobError::rate_limited(*wait, limited.to_string()));
+    }
+    match error.downcast_ref() {
+        Some(open @ BreakerError::Open(wait)) => Some(JobError::deferred(*wait, open.to_string())),
+        _ => None,
     }
 }
 
@@ -157,7 +173,9 @@ fn hopeless(error: &dyn Any) -> bool {
         .downcast_ref()
         .is_some_and(|error| !matches!(error, StateError::Unavailable(_) | StateError::QuotaExceeded));
     let secret = matches!(error.downcast_ref(), Some(SecretError::Denied));
-    http || enqueue || state || secret
+    let limiter = error.downcast_ref().is_some_and(|error| !matches!(error, LimitError::Unavailable(_)));
+    let breaker = error.downcast_ref().is_some_and(|error| !matches!(error, BreakerError::Unavailable(_)));
+    http || enqueue || state || secret || limiter || breaker
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod circuit_breaker;
 pub mod context;
 pub mod enqueue;
 mod error;
@@ -9,6 +10,7 @@ mod job;
 pub mod log;
 pub mod metrics;
 pub mod progress;
+pub mod rate_limit;
 mod run;
 pub mod secrets;
 pub mod state;

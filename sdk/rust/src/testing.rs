@@ -22,6 +22,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::circuit_breaker::Outcome;
 use crate::enqueue::NewJob;
 use crate::host::with;
 use crate::http::{HttpError, Request, Response};
@@ -43,6 +44,8 @@ pub struct Records {
     pub enqueued: Vec<NewJob>,
     /// Values that replaced the job's data.
     pub data: Vec<Value>,
+    /// Calls that a breaker let pass: its name and how they ended.
+    pub guarded: Vec<(String, Outcome)>,
 }
 
 /// A line of the log.
@@ -147,6 +150,16 @@ pub fn set_services(there: bool) {
 /// Allows a secret, with this value.
 pub fn set_secret(name: &str, value: &str) {
     with(|recorder| recorder.secrets.insert(name.to_owned(), value.to_owned()));
+}
+
+/// Allows a limiter, with so many units left; a test has no time in which they come back.
+pub fn set_limiter(name: &str, units: u32) {
+    with(|recorder| recorder.limiters.insert(name.to_owned(), units));
+}
+
+/// Allows a breaker, closed or open.
+pub fn set_breaker(name: &str, closed: bool) {
+    with(|recorder| recorder.breakers.insert(name.to_owned(), closed));
 }
 
 /// Sets the children of the job that have completed: BullMQ's key and return value of each.

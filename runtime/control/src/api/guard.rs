@@ -19,7 +19,11 @@ use crate::server::Pages;
 /// Bytes of a path in an audit row.
 const MAX_PATH: usize = 1_024;
 
-pub(super) async fn guard(State(pages): State<Arc<Pages>>, request: Request, next: Next) -> Response {
+/// Who calls: the name of a token, or `loopback`.
+#[derive(Clone)]
+pub(super) struct Caller(pub String);
+
+pub(super) async fn guard(State(pages): State<Arc<Pages>>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
     let needed = needed(request.method());
     let who = match admit(&pages.sources.tokens, request.headers(), peer, needed) {
@@ -32,6 +36,7 @@ pub(super) async fn guard(State(pages): State<Arc<Pages>>, request: Request, nex
     let path = request.uri().path_and_query().map_or("", |path| path.as_str());
     let path = gristmill_core::units::cut(path, MAX_PATH).into_owned();
     let what = format!("{} {path}", request.method());
+    request.extensions_mut().insert(Caller(who.clone()));
     let response = next.run(request).await;
     let row = AuditRow { at_ms: now_ms(), who, what, status: response.status().as_u16() };
     tracing::info!(who = row.who, what = row.what, status = row.status, "asked for through the API");

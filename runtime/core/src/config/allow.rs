@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::environment::{SIZE, TEXT, TEXTS};
+use super::limiter::{Guards, HOSTS, check_known};
 use super::queue::{QUEUE_NAME, is_queue_name};
 use super::reader::{Got, Reader, Section};
-use super::{Allow, Directory, SecretSource};
+use super::{Allow, Directory, HttpEntry, SecretSource};
 use crate::units::closest;
 
 /// Bytes of a name of a secret or a variable.
@@ -47,9 +48,14 @@ pub(super) fn allow<'a>(
     job_type: &mut Section<'a>,
     directory: &Path,
     known: &Secrets,
+    guards: &Guards,
 ) -> Allow {
     let mut section = reader.section(job_type, "allow");
-    let http = reader.get(&mut section, "http", &TEXTS, &[], Vec::new());
+    let http = reader.get(&mut section, "http", &HOSTS, &[], Vec::new());
+    let of_hosts =
+        |name: fn(&HttpEntry) -> &Option<String>| http.value.iter().filter_map(move |e| name(e).as_deref());
+    check_known(reader, &http.place, "limiter", &guards.limiters, of_hosts(|entry| &entry.limiter));
+    check_known(reader, &http.place, "breaker", &guards.breakers, of_hosts(|entry| &entry.breaker));
     let response = reader.get(&mut section, "http_response", &SIZE, &[], 64 << 20);
     if response.value == 0 {
         let message = format!("`{}.http_response` is zero", section.path);
@@ -61,6 +67,12 @@ pub(super) fn allow<'a>(
             format!("{queue:?} in `{}.enqueue` is not a BullMQ queue name: {QUEUE_NAME}", section.path);
         reader.error(enqueue.place.clone(), message, None);
     }
+    let limiters = reader.get(&mut section, "limiters", &TEXTS, &[], Vec::new());
+    let names = limiters.value.iter().map(String::as_str);
+    check_known(reader, &limiters.place, "limiter", &guards.limiters, names);
+    let breakers = reader.get(&mut section, "breakers", &TEXTS, &[], Vec::new());
+    let names = breakers.value.iter().map(String::as_str);
+    check_known(reader, &breakers.place, "breaker", &guards.breakers, names);
     let env = environment(reader, &mut section);
     let secrets = granted(reader, &mut section, known);
     let dirs = reader.get(&mut section, "dirs", &TEXTS, &[], Vec::new());
@@ -72,6 +84,8 @@ pub(super) fn allow<'a>(
         http_place: http.place,
         http_response: response.value,
         enqueue: enqueue.value,
+        limiters: limiters.value,
+        breakers: breakers.value,
         env,
         secrets,
         directories,

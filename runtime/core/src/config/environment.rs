@@ -111,6 +111,26 @@ pub(super) const RATE: Kind<(u64, Duration)> = Kind {
     show: |(count, time)| show_rate(*count, *time),
 };
 
+/// Several of them.
+pub(super) const RATES: Kind<Vec<(u64, Duration)>> = Kind {
+    parse: |value| match value {
+        DeValue::Array(items) => items.iter().map(|item| (RATE.parse)(item.get_ref())).collect(),
+        other => Err(format!("{} is not a list of rates such as `[\"300/min\"]`", kind_of(other))),
+    },
+    show: |rates| format!("{:?}", rates.iter().map(|rate| (RATE.show)(rate)).collect::<Vec<_>>()),
+};
+
+/// A share, from 1 to 100.
+pub(super) const PERCENT: Kind<u32> = Kind {
+    parse: |value| {
+        let wrong = || format!("{} is not a share from `\"1%\"` to `\"100%\"`", kind_of(value));
+        let DeValue::String(text) = value else { return Err(wrong()) };
+        let number = text.strip_suffix('%').and_then(|number| number.trim().parse().ok());
+        number.filter(|percent| (1..=100).contains(percent)).ok_or_else(wrong)
+    },
+    show: |percent| format!("\"{percent}%\""),
+};
+
 /// What becomes of finished jobs: `true`, `false`, how many stay, how long one stays, or a table of both.
 pub(super) const KEEP: Kind<Keep> = Kind {
     parse: |value| match value {

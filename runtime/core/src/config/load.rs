@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::environment::{COUNT, DURATION, SIZE, TEXT, TEXTS, warn_unknown};
 use super::reader::{Effective, Problem, Reader, Section, Severity, Variable};
-use super::{Config, Queue, Redis, Role, Server, Token, Worker, queue};
+use super::{Config, Queue, Redis, Role, Server, Token, Worker, limiter, queue};
 use crate::pressure::MemoryBounds;
 use crate::units::{parse_mebibytes, parse_millis, show_size};
 
@@ -64,7 +64,8 @@ pub fn load(input: &Input<'_>) -> Loaded {
     let server = server(&mut reader, &mut root);
     let worker = worker(&mut reader, &mut root);
     let directory = file.parent().unwrap_or(Path::new(""));
-    let (queues, names) = queue::read_all(&mut reader, &mut root, directory);
+    let guards = limiter::guards(&mut reader, &mut root);
+    let (queues, names) = queue::read_all(&mut reader, &mut root, directory, &guards);
     if queues.is_empty() && !input.queues_optional && reader.problems.is_empty() {
         let hint = "name the queues to serve, each as `[queues.NAME]`".to_owned();
         reader.error(shown.clone(), "no queue is configured", Some(hint));
@@ -73,7 +74,8 @@ pub fn load(input: &Input<'_>) -> Loaded {
     reader.finish(&root);
     warn_unknown(&mut reader, &names);
     let Reader { problems, effective, .. } = reader;
-    Loaded { config: Config { redis, server, worker, queues }, problems, effective }
+    let limiter::Guards { limiters, breakers } = guards;
+    Loaded { config: Config { redis, server, worker, limiters, breakers, queues }, problems, effective }
 }
 
 fn is_node(text: &str) -> bool {

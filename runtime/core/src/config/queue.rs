@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::allow::{Secrets, allow};
 use super::environment::{
-    ADAPTIVE, AMOUNT, COUNT, DURATION, FACTOR, KEEP, RATE, SIZE, TEXT, TEXT_OR_TEXTS, parse_count,
+    ADAPTIVE, AMOUNT, COUNT, DURATION, FACTOR, KEEP, RATE, SIZE, TEXT, TEXT_OR_TEXTS, TEXTS, parse_count,
     upper_snake,
 };
+use super::limiter::{Guards, charges, check_known, groups};
 use super::reader::{Reader, Section, Variable};
 use super::{Admission, Class, Isolation, JobType, Queue};
 use crate::backoff::Backoff;
@@ -37,6 +38,7 @@ pub(super) fn read_all<'a>(
     reader: &mut Reader<'a>,
     root: &mut Section<'a>,
     directory: &Path,
+    guards: &Guards,
 ) -> (BTreeMap<String, Queue>, Vec<String>) {
     let secrets = super::allow::secrets(reader, root, directory);
     let section = reader.section(root, "queues");
@@ -45,6 +47,7 @@ pub(super) fn read_all<'a>(
     let shared = Shared {
         directory,
         secrets: &secrets,
+        guards,
         soft_time: percentage(reader, "TIMEOUT_SOFT_PERCENTAGE", 80),
         soft_memory: percentage(reader, "MEMORY_WARNING_THRESHOLD", 75),
     };
@@ -59,6 +62,7 @@ pub(super) fn read_all<'a>(
 struct Shared<'s> {
     directory: &'s Path,
     secrets: &'s Secrets,
+    guards: &'s Guards,
     /// Soft limits as shares of the hard ones, in percent.
     soft_time: u32,
     soft_memory: u32,
@@ -107,6 +111,7 @@ fn read<'a>(
         reader.error(concurrency.place, message, None);
     }
     let rate_limit = reader.find(&mut section, "rate_limit", &RATE, &[]).map(|got| got.value);
+    let groups = groups(reader, &mut section);
     let jobs_section = reader.section(&mut section, "jobs");
     let mut jobs = BTreeMap::new();
     for job in jobs_section.keys() {
@@ -121,7 +126,13 @@ fn read<'a>(
     }
     reader.finish(&section);
     names.extend(own);
-    Queue { class, concurrency: usize::try_from(concurrency.value).unwrap_or(1).max(1), rate_limit, jobs }
+    Queue {
+        class,
+        concurrency: usize::try_from(concurrency.value).unwrap_or(1).max(1),
+        rate_limit,
+        groups,
+        jobs,
+    }
 }
 
 fn env_names<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>, name: &str) -> Vec<String> {
@@ -146,7 +157,7 @@ fn job_type<'a>(
     let env = if name == "*" { queue_env } else { env_names(reader, &mut section, name) };
     let limits = limits(reader, &mut section, &env, shared);
     let policy = policy(reader, &mut section);
-    let allow = allow(reader, &mut section, shared.directory, shared.secrets);
+    let allow = allow(reader, &mut section, shared.directory, shared.secrets, shared.guards);
     let isolation = isolation(reader, &mut section);
     let admission = word(
         reader,
@@ -157,6 +168,10 @@ fn job_type<'a>(
         ("limit", Admission::Limit),
     );
     let adaptive = reader.find(&mut section, "adaptive_timeout", &ADAPTIVE, &[]).and_then(|got| got.value);
+    let limiters = charges(reader, &mut section, shared.guards);
+    let breakers = reader.get(&mut section, "breakers", &TEXTS, &[], Vec::new());
+    let names_of = breakers.value.iter().map(String::as_str);
+    check_known(reader, &breakers.place, "breaker", &shared.guards.breakers, names_of);
     let handler = reader.find(&mut section, "handler", &TEXT, &[]);
     if handler.is_none() {
         let hint = "add `handler = \"FILE.wasm\"`".to_owned();
@@ -179,11 +194,13 @@ fn job_type<'a>(
         isolation,
         admission,
         adaptive,
+        limiters,
+        breakers: breakers.value,
     })
 }
 
 /// One of some words, each with its value; `noun` is what they are.
-fn word<'a, T: Copy, const N: usize>(
+pub(super) fn word<'a, T: Copy, const N: usize>(
     reader: &mut Reader<'a>,
     section: &mut Section<'a>,
     key: &'static str,

@@ -1,7 +1,8 @@
 -- One turn of a queue: writes settlements, then takes jobs. One round trip for many jobs.
 --
 -- ARGV: 3 settlements, 4 jobs to take at most, 5 token, 6 lock ms, 7 worker name or "", 8 minutes of metrics to keep,
---   9 and 10 jobs and ms of the worker's own rate limit or "", then ten values a settlement: id, token, action,
+--   9 and 10 jobs and ms of the worker's own rate limit or "", 11 what all jobs of the queue share, as JSON or "":
+--   limiters, charged for each job that is taken, breakers, and groups that take turns, then ten values a settlement: id, token, action,
 --   finished ms, and by action
 --   complete  return value, -, keep count, keep age s, keep limit, -
 --   fail      reason, stacktrace, keep count, keep age s, keep limit, attempts
@@ -11,7 +12,8 @@
 --   children  -, -, delay ms when none is pending, -, -, -
 --   Keep count: -1 keeps all, 0 removes at once. Keep age: -1 is none.
 -- Returns: codes of the settlements (1 done, else BullMQ's negative code), jobs, ids that were no jobs, what comes
---   next (see below), its value, and the text of an error that ended the taking.
+--   next (see below), its value, the text of an error that ended the taking, and the limiter or breaker that keeps
+--   jobs back.
 -- Run twice, the settlements of the second call answer -2 (the lock is gone) and change nothing.
 local settlements = tonumber(ARGV[3])
 local wanted = tonumber(ARGV[4])
@@ -19,7 +21,7 @@ local token = ARGV[5]
 local lock_ms = ARGV[6]
 local worker = ARGV[7]
 local minutes = tonumber(ARGV[8])
-local STRIDE, FIRST = 10, 11
+local STRIDE, FIRST = 10, 12
 
 local MORE, EMPTY, LIMITED, PAUSED, MAXED = 0, 1, 2, 3, 4
 local NOT_A_JOB = -12
@@ -30,6 +32,10 @@ local active = base .. "active"
 local meta = read_meta(base)
 -- BullMQ's precedence: the queue's number of jobs, but the worker's time.
 local max, duration = meta.max or tonumber(ARGV[9]), tonumber(ARGV[10]) or meta.duration or 0
+local gates = ARGV[11] ~= "" and cjson.decode(ARGV[11])
+local limits, gate = {}, false
+local groups = gates and type(gates.groups) == "table" and gates.groups
+local groups_blocked = false
 local runnable, due_changed = false, false
 local ended = { completed = 0, failed = 0 }
 
@@ -283,6 +289,9 @@ local function settle()
   if #freed > 0 then
     call("DEL", unpack(freed))
     call("SREM", base .. "stalled", unpack(settled))
+    if groups then
+      call("HDEL", group_of_key(), unpack(settled))
+    end
   end
   store_run()
   chunked("DEL", nil, doomed)
@@ -292,6 +301,28 @@ local function settle()
     due_changed = true
   end
   return codes
+end
+
+-- How many of `allowed` jobs the queue's breakers and limiters let start; for none, how long to wait.
+local function gates_room(allowed)
+  local at = server_time()
+  for _, spec in ipairs(gates.breakers) do
+    local probes, wait = breaker_room(load_breaker(spec, at))
+    if probes == 0 then
+      gate = spec.name
+      return 0, math.ceil(wait)
+    end
+    allowed = math.min(allowed, probes or allowed)
+  end
+  limits = load_limits(gates.limiters, at)
+  local granted, wait, which, window = limits_room(limits, allowed, 1)
+  if granted == 0 and which > 0 then
+    gate = limits[which].spec.name
+    if call("EXISTS", base .. "wait", base .. "prioritized") > 0 then
+      refuse_limit(limits[which], window)
+    end
+  end
+  return granted, math.ceil(wait)
 end
 
 -- How many jobs may be taken now, and why not more.
@@ -323,12 +354,27 @@ local function room()
       allowed, why = left, MAXED
     end
   end
+  if gates then
+    local granted, wait = gates_room(allowed)
+    if granted == 0 then
+      return 0, LIMITED, wait
+    elseif granted < allowed then
+      allowed, why = granted, MORE
+    end
+  end
   return allowed, why, value
 end
 
 local function pop(count)
-  local ids = call("RPOP", base .. "wait", count) or {}
-  if #ids < count then
+  local ids = {}
+  if groups then
+    local blocked, wait
+    ids, blocked, wait = pop_groups(groups, count)
+    groups_blocked = blocked and { wait = wait }
+  else
+    ids = call("RPOP", base .. "wait", count) or {}
+  end
+  if #ids < count and not groups_blocked then
     local found = call("ZPOPMIN", base .. "prioritized", count - #ids)
     for i = 1, #found, 2 do
       ids[#ids + 1] = found[i]
@@ -385,16 +431,22 @@ local function take(jobs, strangers)
       start(id, jobs, strangers)
     end
   end
-  if max and #jobs > 0 then
+  if #jobs > 0 and (max or #limits > 0) then
     local counted = 0
     for _, job in ipairs(jobs) do
       if not job[7] then
         counted = counted + 1
       end
     end
-    if counted > 0 and call("INCRBY", base .. "limiter", counted) == counted then
+    if counted > 0 then
+      charge_limits(limits, counted)
+    end
+    if max and counted > 0 and call("INCRBY", base .. "limiter", counted) == counted then
       call("PEXPIRE", base .. "limiter", math.floor(math.abs(duration)))
     end
+  end
+  if groups_blocked and #jobs < allowed then
+    return groups_blocked.wait and LIMITED or MAXED, math.ceil(groups_blocked.wait or 0)
   end
   if why ~= PAUSED and #jobs < allowed then
     local first = call("ZRANGE", base .. "delayed", 0, 0, "WITHSCORES")
@@ -420,7 +472,8 @@ end
 -- Whatever is left must wake somebody.
 if not trouble and not meta.paused then
   runnable = call("LLEN", base .. "wait") > 0 or call("ZCARD", base .. "prioritized") > 0
-  if runnable then
+  -- Jobs of groups that may not run now wake nobody: whoever ends one of them looks again.
+  if runnable and not groups_blocked then
     mark(base, meta)
   end
 end
@@ -432,4 +485,4 @@ if ended.completed + ended.failed > 0 and #jobs == 0 and not runnable and not tr
     call("XADD", base .. "events", "*", "event", "drained")
   end
 end
-return { codes, jobs, strangers, next_is, value, trouble }
+return { codes, jobs, strangers, next_is, value, trouble, gate }

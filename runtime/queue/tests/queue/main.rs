@@ -5,6 +5,7 @@
 mod adding;
 mod cancel;
 mod flows;
+mod gates;
 mod limits;
 mod locks;
 mod operate;

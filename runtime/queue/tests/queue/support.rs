@@ -6,7 +6,7 @@ use std::time::Duration;
 use gristmill_core::new_job::NewJobOptions;
 use gristmill_core::options::Keep;
 use gristmill_core::settlement::{Action, Settlement};
-use gristmill_queue::{Code, Connection, NewJob, PrivateRedis, Queue, Taken, Turn, TurnRequest};
+use gristmill_queue::{Code, Connection, Gates, NewJob, PrivateRedis, Queue, Taken, Turn, TurnRequest};
 use redis::aio::MultiplexedConnection;
 
 /// The clock of every test; nothing here looks at the real one.
@@ -16,6 +16,8 @@ pub(crate) struct Bench {
     pub queue: Queue,
     pub raw: MultiplexedConnection,
     pub server: PrivateRedis,
+    /// What the queue's jobs share.
+    pub gates: Option<Gates>,
 }
 
 impl Bench {
@@ -24,7 +26,7 @@ impl Bench {
         let (connection, _) = Connection::open(&server.url()).await.unwrap();
         let raw =
             redis::Client::open(server.url()).unwrap().get_multiplexed_async_connection().await.unwrap();
-        Self { queue: Queue::new(connection, "bull", "q"), raw, server }
+        Self { queue: Queue::new(connection, "bull", "q"), raw, server, gates: None }
     }
 
     /// A handle on another queue of the same server.
@@ -57,6 +59,7 @@ impl Bench {
                 worker: Some("w1"),
                 metrics_minutes: 3,
                 rate_limit: None,
+                gates: self.gates.as_ref(),
                 now_ms,
             })
             .await

@@ -8,6 +8,7 @@ use http::Method;
 
 use super::address;
 use crate::Allow;
+use crate::allow::HttpRule;
 
 /// Hosts that may be reached, as written in `allow.http`.
 ///
@@ -83,14 +84,39 @@ impl Allow {
     /// The widest permission to reach `host`, a lower-case name or an address without brackets, on `port`.
     pub(crate) fn reach(&self, method: &Method, host: &str, port: u16, default_port: u16) -> Option<Reach> {
         let address = host.parse::<IpAddr>().ok();
-        let fitting = self.http.iter().filter(|pattern| pattern.allows(method));
-        let reaches = fitting.filter_map(|pattern| pattern.reach(host, address, port, default_port));
+        let fitting = self.http.iter().filter(|rule| rule.host.allows(method));
+        let reaches = fitting.filter_map(|rule| rule.host.reach(host, address, port, default_port));
         reaches.max_by_key(|reach| match reach {
             Reach::Public => 0,
             Reach::Loopback => 1,
             Reach::Private => 2,
             Reach::Exactly(_) => 3,
         })
+    }
+}
+
+impl Allow {
+    /// What a request to `host` must pass: of every entry that it fits, whichever permits it.
+    pub(crate) fn guards(
+        &self,
+        method: &Method,
+        host: &str,
+        port: u16,
+        default_port: u16,
+    ) -> (Vec<String>, Vec<String>) {
+        let address = host.parse::<IpAddr>().ok();
+        let fits = |rule: &&HttpRule| {
+            rule.host.allows(method) && rule.host.reach(host, address, port, default_port).is_some()
+        };
+        let mut limiters: Vec<_> =
+            self.http.iter().filter(fits).filter_map(|rule| rule.limiter.clone()).collect();
+        let mut breakers: Vec<_> =
+            self.http.iter().filter(fits).filter_map(|rule| rule.breaker.clone()).collect();
+        for names in [&mut limiters, &mut breakers] {
+            names.sort();
+            names.dedup();
+        }
+        (limiters, breakers)
     }
 }
 

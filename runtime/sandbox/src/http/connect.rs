@@ -87,7 +87,14 @@ mod tests {
         #[case] addresses: &[&str],
         #[case] kept: Option<usize>,
     ) {
-        let target = Target { host: "x".to_owned(), port: 80, tls: false, reach };
+        let target = Target {
+            host: "x".to_owned(),
+            port: 80,
+            tls: false,
+            reach,
+            limiters: Vec::new(),
+            breakers: Vec::new(),
+        };
         let addresses: Vec<_> = addresses.iter().map(|address| address.parse().unwrap()).collect();
         assert_eq!(covered(&addresses, &target).map(|kept| kept.len()), kept);
     }

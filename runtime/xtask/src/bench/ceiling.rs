@@ -35,6 +35,7 @@ async fn drive(queue: Queue, lane: usize, batch: usize, remove: bool) -> Result<
             worker: None,
             metrics_minutes: 0,
             rate_limit: None,
+            gates: None,
             now_ms,
         };
         let turn = queue.turn(&request).await?;

@@ -146,6 +146,7 @@ async fn turn(
         worker: None,
         metrics_minutes: 0,
         rate_limit: None,
+        gates: None,
         now_ms,
     };
     Ok(queue.turn(&request).await?)

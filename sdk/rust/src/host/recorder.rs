@@ -2,12 +2,15 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::circuit_breaker::{BreakerError, Outcome};
 use crate::enqueue::{Added, EnqueueError, NewJob};
 use crate::http::{HttpError, Request, Response};
 use crate::log::Level;
+use crate::rate_limit::LimitError;
 use crate::secrets::SecretError;
 use crate::state::StateError;
 use crate::testing::{Context, Line, Metric, MetricKind, Records};
@@ -25,6 +28,10 @@ pub(crate) struct Recorder {
     pub(crate) away: bool,
     pub(crate) state: BTreeMap<String, Vec<u8>>,
     pub(crate) secrets: BTreeMap<String, String>,
+    /// Units that each limiter still has.
+    pub(crate) limiters: BTreeMap<String, u32>,
+    /// Whether each breaker is closed.
+    pub(crate) breakers: BTreeMap<String, bool>,
 }
 
 thread_local! {
@@ -225,4 +232,45 @@ pub(crate) fn state_compare_and_set(
 
 pub(crate) fn secret(name: &str) -> Result<String, SecretError> {
     with(|recorder| recorder.secrets.get(name).cloned()).ok_or(SecretError::Denied)
+}
+
+/// How long a limiter or a breaker without room says to wait.
+const WAIT: Duration = Duration::from_secs(1);
+
+pub(crate) fn try_acquire(limiter: &str, _: &str, cost: u32) -> Result<(), LimitError> {
+    with(|recorder| {
+        let left = recorder.limiters.get_mut(limiter).ok_or(LimitError::Denied)?;
+        *left = left.checked_sub(cost).ok_or(LimitError::Limited(WAIT))?;
+        Ok(())
+    })
+}
+
+pub(crate) fn acquire(limiter: &str, key: &str, cost: u32, _: u64) -> Result<u64, LimitError> {
+    try_acquire(limiter, key, cost).map(|()| 0)
+}
+
+/// Remembers how it ended.
+#[derive(Debug)]
+pub(crate) struct BreakerPermit {
+    breaker: String,
+    outcome: Outcome,
+}
+
+impl Drop for BreakerPermit {
+    fn drop(&mut self) {
+        let guarded = (std::mem::take(&mut self.breaker), self.outcome);
+        with(|recorder| recorder.records.guarded.push(guarded));
+    }
+}
+
+pub(crate) fn enter(breaker: &str, _: &str) -> Result<BreakerPermit, BreakerError> {
+    match with(|recorder| recorder.breakers.get(breaker).copied()) {
+        None => Err(BreakerError::Denied),
+        Some(false) => Err(BreakerError::Open(WAIT)),
+        Some(true) => Ok(BreakerPermit { breaker: breaker.to_owned(), outcome: Outcome::Failure }),
+    }
+}
+
+pub(crate) fn complete(mut permit: BreakerPermit, outcome: Outcome) {
+    permit.outcome = outcome;
 }

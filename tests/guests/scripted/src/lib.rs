@@ -12,7 +12,7 @@ use std::time::Duration;
 use gristmill::enqueue::{self, NewJob};
 use gristmill::http::Request;
 use gristmill::log::{self, Level};
-use gristmill::{Job, JobError, metrics, progress, state};
+use gristmill::{Job, JobError, metrics, progress, rate_limit, state};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -95,9 +95,8 @@ fn act(mut step: Step) -> Result<(), JobError> {
             state::set(&step.key, &value, None)?;
         }
         Op::Acquire => {
-            let message =
-                format!("the step `{}` is not served by this version of the contract", step.op.name());
-            return Err(JobError::permanent(message).code("unserved-step"));
+            let wait = Duration::from_millis(step.wait_ms);
+            rate_limit::acquire(&step.limiter, &step.key, step.cost.unwrap_or(1), wait)?;
         }
         Op::Return | Op::Echo | Op::If | Op::Http | Op::Children | Op::StateGet | Op::WaitChildren => {
             unreachable!("handled before")
@@ -231,8 +230,11 @@ mod tests {
         ));
         assert!(matches!(error(json!({"op": "delay", "ms": 5})), JobError::Deferred { .. }));
         assert!(matches!(error(json!({"op": "rate-limited", "ms": 5})), JobError::RateLimited { .. }));
-        let unserved = error(json!({"op": "acquire", "limiter": "x"}));
-        assert!(unserved.message().contains("`acquire`"), "{unserved}");
+        testing::set_limiter("x", 2);
+        let acquire = json!({"op": "acquire", "limiter": "x", "cost": 2});
+        assert_eq!(call(json!([acquire])), Ok(Value::Null));
+        assert!(matches!(error(acquire), JobError::RateLimited { .. }));
+        assert!(matches!(error(json!({"op": "acquire", "limiter": "y"})), JobError::Permanent(_)));
         assert!(error(json!({"op": "dance"})).message().contains("unknown variant `dance`"));
     }
 

@@ -54,6 +54,12 @@ pub(crate) struct Step {
     #[serde(default)]
     pub(crate) key: String,
     #[serde(default)]
+    pub(crate) limiter: String,
+    #[serde(default)]
+    pub(crate) cost: Option<u32>,
+    #[serde(default)]
+    pub(crate) wait_ms: u64,
+    #[serde(default)]
     pub(crate) attempt: Option<u32>,
     #[serde(default)]
     pub(crate) steps: Vec<Step>,
@@ -97,16 +103,6 @@ pub(crate) enum Op {
     StateGet,
     Echo,
     If,
-}
-
-impl Op {
-    /// The name of a step that this version does not serve.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Acquire => "acquire",
-            _ => "?",
-        }
-    }
 }
 
 /// The field `kind`, which two steps have.

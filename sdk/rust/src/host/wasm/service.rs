@@ -1,7 +1,13 @@
 //! Calls that wait for the host's Redis, or for a file.
 
-use super::super::bindings::gristmill::job::{enqueue, progress, secrets, state};
+use std::time::Duration;
+
+use super::super::bindings::gristmill::job::{
+    circuit_breaker, enqueue, progress, rate_limit, secrets, state,
+};
+use crate::circuit_breaker::{BreakerError, Outcome};
 use crate::enqueue::{Added, EnqueueError, NewJob};
+use crate::rate_limit::LimitError;
 use crate::secrets::SecretError;
 use crate::state::StateError;
 
@@ -93,4 +99,53 @@ pub(crate) fn secret(name: &str) -> Result<String, SecretError> {
         secrets::SecretError::Denied => SecretError::Denied,
         secrets::SecretError::Unavailable(why) => SecretError::Unavailable(why),
     })
+}
+
+impl From<rate_limit::LimitError> for LimitError {
+    fn from(error: rate_limit::LimitError) -> Self {
+        match error {
+            rate_limit::LimitError::Limited(ms) => Self::Limited(Duration::from_millis(ms)),
+            rate_limit::LimitError::UnknownLimiter => Self::UnknownLimiter,
+            rate_limit::LimitError::Denied => Self::Denied,
+            rate_limit::LimitError::Invalid(why) => Self::Invalid(why),
+            rate_limit::LimitError::Unavailable(why) => Self::Unavailable(why),
+        }
+    }
+}
+
+pub(crate) fn try_acquire(limiter: &str, key: &str, cost: u32) -> Result<(), LimitError> {
+    Ok(rate_limit::try_acquire(limiter, key, cost)?)
+}
+
+pub(crate) fn acquire(limiter: &str, key: &str, cost: u32, max_wait_ms: u64) -> Result<u64, LimitError> {
+    Ok(rate_limit::acquire(limiter, key, cost, max_wait_ms)?)
+}
+
+pub(crate) type BreakerPermit = circuit_breaker::Permit;
+
+impl From<circuit_breaker::BreakerError> for BreakerError {
+    fn from(error: circuit_breaker::BreakerError) -> Self {
+        match error {
+            circuit_breaker::BreakerError::Open(ms) => Self::Open(Duration::from_millis(ms)),
+            circuit_breaker::BreakerError::UnknownBreaker => Self::UnknownBreaker,
+            circuit_breaker::BreakerError::Denied => Self::Denied,
+            circuit_breaker::BreakerError::Invalid(why) => Self::Invalid(why),
+            circuit_breaker::BreakerError::Unavailable(why) => Self::Unavailable(why),
+        }
+    }
+}
+
+pub(crate) fn enter(breaker: &str, key: &str) -> Result<BreakerPermit, BreakerError> {
+    Ok(circuit_breaker::enter(breaker, key)?)
+}
+
+pub(crate) fn complete(permit: BreakerPermit, outcome: Outcome) {
+    BreakerPermit::complete(
+        permit,
+        match outcome {
+            Outcome::Success => circuit_breaker::Outcome::Success,
+            Outcome::Failure => circuit_breaker::Outcome::Failure,
+            Outcome::Ignore => circuit_breaker::Outcome::Ignore,
+        },
+    );
 }

@@ -1,0 +1,101 @@
+//! Settings that are changed while workers run: kept in Redis, obeyed by all of them, before what their files say.
+
+use crate::config::Config;
+use crate::limiter::{Tier, check_tiers, is_name};
+use crate::units::parse_rate;
+
+/// Bytes of a key, or of a value as text.
+pub const MAX_SETTING: usize = 1 << 10;
+/// The largest weight of a queue.
+pub const MAX_WEIGHT: u32 = 1_000;
+/// The most slots of a queue in one worker.
+pub const MAX_CONCURRENCY: usize = 10_000;
+
+/// One changed setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Setting {
+    /// `limiters.NAME.tiers`
+    Tiers {
+        /// The limiter.
+        limiter: String,
+        /// Its tiers from now on.
+        tiers: Vec<Tier>,
+    },
+    /// `queues.NAME.weight`
+    Weight {
+        /// The queue.
+        queue: String,
+        /// Its weight.
+        weight: u32,
+    },
+    /// `queues.NAME.concurrency`
+    Concurrency {
+        /// The queue.
+        queue: String,
+        /// Its slots in each worker.
+        slots: usize,
+    },
+}
+
+impl Setting {
+    /// Puts it into a configuration; false when that has nothing of this name.
+    pub fn apply(&self, config: &mut Config) -> bool {
+        match self {
+            Self::Tiers { limiter, tiers } => {
+                config.limiters.get_mut(limiter).map(|known| known.tiers.clone_from(tiers)).is_some()
+            }
+            Self::Weight { queue, .. } | Self::Concurrency { queue, .. } => config.queues.contains_key(queue),
+        }
+    }
+
+    /// Reads a key as the configuration would name it, and its value: rates with commas between them, or a number.
+    pub fn parse(key: &str, value: &str) -> Result<Self, String> {
+        if key.len() > MAX_SETTING || value.len() > MAX_SETTING {
+            return Err(format!("a key and its value have at most {MAX_SETTING} bytes"));
+        }
+        let part = |start: &str, end: &str| {
+            key.strip_prefix(start)?.strip_suffix(end).filter(|name| !name.is_empty()).map(str::to_owned)
+        };
+        if let Some(limiter) = part("limiters.", ".tiers").filter(|name| is_name(name)) {
+            let rates: Result<Vec<_>, _> = value.split(',').map(|rate| parse_rate(rate.trim())).collect();
+            let tier = |(limit, window)| Tier { limit, window };
+            let mut tiers: Vec<_> = rates?.into_iter().map(tier).collect();
+            check_tiers(&mut tiers)?;
+            return Ok(Self::Tiers { limiter, tiers });
+        }
+        if let Some(queue) = part("queues.", ".weight") {
+            let number = value.trim().parse().ok().filter(|weight| (1..=MAX_WEIGHT).contains(weight));
+            let weight = number.ok_or_else(|| format!("`{value}` is not a weight from 1 to {MAX_WEIGHT}"))?;
+            return Ok(Self::Weight { queue, weight });
+        }
+        if let Some(queue) = part("queues.", ".concurrency") {
+            let number = value.trim().parse().ok().filter(|slots| (1..=MAX_CONCURRENCY).contains(slots));
+            let slots =
+                number.ok_or_else(|| format!("`{value}` is not a number from 1 to {MAX_CONCURRENCY}"))?;
+            return Ok(Self::Concurrency { queue, slots });
+        }
+        let known = "`limiters.NAME.tiers`, `queues.NAME.weight` and `queues.NAME.concurrency`";
+        Err(format!("`{key}` cannot be set while workers run; {known} can"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case("limiters.api.tiers", "5/s, 100/min", true)]
+    #[case("limiters.a.b.tiers", "5/s", true)]
+    #[case("limiters.api.tiers", "5", false)]
+    #[case("limiters.api.tiers", "5/s,6/s", false)]
+    #[case("limiters.a b.tiers", "5/s", false)]
+    #[case("queues.e-mail.weight", "3", true)]
+    #[case("queues.e-mail.weight", "0", false)]
+    #[case("queues.a.b.concurrency", "10000", true)]
+    #[case("queues.a.concurrency", "10001", false)]
+    #[case("queues..concurrency", "1", false)]
+    #[case("redis.url", "x", false)]
+    fn settings(#[case] key: &str, #[case] value: &str, #[case] fits: bool) {
+        assert_eq!(Setting::parse(key, value).is_ok(), fits, "{:?}", Setting::parse(key, value));
+    }
+}

@@ -1,0 +1,65 @@
+-- Charges limiters once, all or none.
+--
+-- ARGV: 3 server's time in ms or "" for its own, 4 limiters as JSON, 5 line: 0 none, 1 a job that comes for the first
+--   time, 2 one that was sent away before.
+-- Returns: 1 charged, 0 refused, -1 too many keys; ms to wait; number of the limiter that refused; its tier's window.
+-- Run twice, it charges twice: a unit is lost, none is gained.
+--
+-- The lines keep the order of jobs that are sent away. Each gets a time of its own, one after another as fast as the
+-- limiter allows; those that come again and find no room line up at the front, those that come first behind all.
+local at = tonumber(ARGV[3]) or server_time()
+local specs = cjson.decode(ARGV[4])
+local line = tonumber(ARGV[5])
+
+local all = load_limits(specs, at)
+for i, loaded in ipairs(all) do
+  local spec = loaded.spec
+  if spec.key ~= "" and not loaded.known then
+    local keys = limiter_key(spec.name, "keys")
+    if call("PFADD", keys, spec.key) == 1 then
+      if call("PTTL", keys) < 0 then
+        call("PEXPIRE", keys, spec.tiers[#spec.tiers])
+      end
+      if call("PFCOUNT", keys) > spec.max_keys then
+        refuse_limit(loaded, spec.tiers[2])
+        return { -1, spec.tiers[#spec.tiers], i, 0 }
+      end
+    end
+  end
+end
+
+local granted, wait, which, window = limits_room(all, 1, 1)
+if line == 1 then
+  for i, loaded in ipairs(all) do
+    local queued = math.max(loaded.front, loaded.tail) - loaded.at
+    if queued > wait then
+      wait, which, window = queued, i, 0
+    end
+  end
+end
+if granted >= 1 and which == 0 then
+  charge_limits(all, 1)
+  return { 1, 0, 0, 0 }
+end
+
+local loaded = all[which]
+if window == 0 then
+  window = loaded.tiers[1].window
+end
+if line > 0 then
+  local step = 0
+  for _, tier in ipairs(loaded.tiers) do
+    step = math.max(step, tier.window * loaded.spec.cost / tier.limit)
+  end
+  local soonest = loaded.at + wait
+  if line == 1 then
+    loaded.tail = math.max(soonest, loaded.tail + step)
+    wait = loaded.tail - loaded.at
+  else
+    loaded.front = math.max(soonest, loaded.front + step)
+    wait = loaded.front - loaded.at
+  end
+  save_limit(loaded)
+end
+refuse_limit(loaded, window)
+return { 0, math.ceil(wait), which, window }
