@@ -1,7 +1,8 @@
 //! `cargo xtask bench`: BullMQ's workers and ours in turn on the same private Redis.
 //!
-//! Each round drains a full queue with every contender, in an order that turns with the round; medians and ratios of
-//! all rounds are printed. Absolute figures belong to the machine, ratios of one run to the software.
+//! Each round drains a full queue with every contender, in an order that turns with the round, and with ours before and
+//! after each of the others: a machine's speed changes within a minute, so only runs side by side are compared. Medians
+//! and ratios of all rounds are printed. Absolute figures belong to the machine, ratios of one run to the software.
 
 mod ceiling;
 mod contender;
@@ -9,6 +10,7 @@ mod drain;
 mod hostile;
 mod latency;
 mod leak;
+mod limits;
 pub(crate) mod process;
 mod sandbox;
 mod scale;
@@ -35,7 +37,7 @@ pub(crate) struct BenchArguments {
     /// Only contenders whose name contains this
     #[arg(long)]
     only: Option<String>,
-    /// Leave out latency, sandbox, scale and hostile guests
+    /// Leave out latency, sandbox, scale, limiters and hostile guests
     #[arg(long)]
     throughput_only: bool,
     /// Only scale: long queues, many active jobs, adding in bulk
@@ -47,6 +49,9 @@ pub(crate) struct BenchArguments {
     /// Only what a million jobs that leak leave in the worker
     #[arg(long, conflicts_with_all = ["throughput_only", "scale_only", "hostile_only"])]
     leak_only: bool,
+    /// Only what limiters cost
+    #[arg(long, conflicts_with_all = ["throughput_only", "scale_only", "hostile_only", "leak_only"])]
+    limits_only: bool,
     /// Jobs that leak
     #[arg(long, default_value_t = 1_000_000)]
     leak_jobs: usize,
@@ -56,6 +61,8 @@ pub(crate) struct BenchArguments {
 pub(crate) struct Result_ {
     pub contender: Contender,
     pub runs: Vec<Drained>,
+    /// What ours did right before and right after each run of another; empty for ours.
+    pub beside: Vec<Drained>,
 }
 
 /// The contenders at the settings that were found best for each.
@@ -116,6 +123,15 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
             }
             return Ok(());
         }
+        if arguments.limits_only {
+            let mut report = table::Report::new(Vec::new());
+            report.limits = Some(limits::measure(&redis, &programs, arguments.rounds).await?);
+            table::print_limits(&report);
+            if arguments.json {
+                table::print_json(&report);
+            }
+            return Ok(());
+        }
         let results = throughput(&redis, &programs, chosen, arguments.rounds).await?;
         let mut report = table::Report::new(results);
         table::print_throughput(&report);
@@ -129,6 +145,8 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
             table::print_sandbox(&report);
             report.scale = Some(scale::measure(arguments.rounds).await?);
             table::print_scale(&report);
+            report.limits = Some(limits::measure(&redis, &programs, arguments.rounds).await?);
+            table::print_limits(&report);
             report.hostile = Some(hostile::measure(&programs.gristmill, arguments.rounds).await?);
             table::print_hostile(&report);
         }
@@ -165,23 +183,45 @@ async fn throughput(
     chosen: Vec<Contender>,
     rounds: usize,
 ) -> Result<Vec<Result_>> {
-    let mut results: Vec<Result_> =
-        chosen.into_iter().map(|contender| Result_ { contender, runs: Vec::new() }).collect();
-    let count = results.len();
+    let mut results: Vec<Result_> = chosen
+        .into_iter()
+        .map(|contender| Result_ { contender, runs: Vec::new(), beside: Vec::new() })
+        .collect();
     for round in 0..rounds {
-        for offset in 0..count {
-            // Another contender goes first each round.
-            let result = &mut results[(round + offset) % count];
-            let drained = drain::measure(redis, programs, result.contender).await?;
+        let run = async |contender: Contender| {
+            let drained = drain::measure(redis, programs, contender).await?;
             say(&format!(
                 "round {} of {rounds}: {} {:.0} jobs/s, {:.1} µs worker, {:.1} µs Redis",
                 round + 1,
-                result.contender.name(),
+                contender.name(),
                 drained.jobs_per_s,
                 drained.worker_us,
                 drained.redis_us
             ));
-            result.runs.push(drained);
+            anyhow::Ok(drained)
+        };
+        for remove in [true, false] {
+            let (ours, mut others): (Vec<_>, Vec<_>) = results
+                .iter_mut()
+                .filter(|result| result.contender.remove == remove)
+                .partition(|result| result.contender.kind == Kind::Gristmill);
+            let mut ours = ours.into_iter().next();
+            let mut before = None;
+            if let Some(ours) = &mut ours {
+                before = Some(run(ours.contender).await?);
+                ours.runs.extend(before);
+            }
+            // Another contender goes first each round.
+            let count = others.len().max(1);
+            others.rotate_left(round % count);
+            for other in others {
+                other.runs.push(run(other.contender).await?);
+                let (Some(ours), Some(first)) = (&mut ours, before) else { continue };
+                let after = run(ours.contender).await?;
+                ours.runs.push(after);
+                other.beside.push(first.mean(after));
+                before = Some(after);
+            }
         }
     }
     Ok(results)

@@ -42,6 +42,20 @@ async fn no_more_are_taken_than_the_limiter_lets_start_and_the_others_keep_their
 }
 
 #[tokio::test]
+async fn of_several_limiters_the_narrowest_says_how_many() {
+    let mut bench = Bench::new().await;
+    let (narrow, wide) = (limiter(2), limiter(100));
+    let call = |name, limiter| LimitCall { name, limiter, key: "", cost: 1 };
+    bench.gates = Gates::new(&[call("wide", &wide), call("narrow", &narrow)], &[], None);
+    bench.add_plain(5).await;
+    assert_eq!(ids(&bench.take(9).await), ["1", "2"]);
+    let turn = bench.take(9).await;
+    assert_eq!((ids(&turn), turn.gate.as_deref()), (Vec::new(), Some("narrow")));
+    let view = call("wide", &wide).view(bench.queue.connection()).await.unwrap();
+    assert_eq!(view.tiers[0].used, 2);
+}
+
+#[tokio::test]
 async fn an_open_breaker_lets_nothing_be_taken_and_a_half_open_one_its_probes() {
     let mut bench = Bench::new().await;
     let breaker = Breaker {

@@ -6,6 +6,7 @@ mod adding;
 mod cancel;
 mod flows;
 mod gates;
+mod limiters;
 mod limits;
 mod locks;
 mod operate;

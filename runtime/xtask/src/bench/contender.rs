@@ -15,6 +15,8 @@ use crate::steps::{is_ready, root};
 pub(crate) enum Kind {
     /// Ours: the scripted handler's `return`, a fresh instance per job, memory and time limits armed.
     Gristmill,
+    /// The same behind a limiter of three tiers that never refuses.
+    Limited,
     /// BullMQ's Node worker, function in its own process.
     Node,
     /// BullMQ's Node worker with a processor in child processes.
@@ -29,6 +31,7 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Gristmill => "gristmill",
+            Self::Limited => "gristmill-limited",
             Self::Node => "bullmq-node",
             Self::Sandboxed => "bullmq-node-sandboxed",
             Self::Official => "bullmq-official",
@@ -95,7 +98,8 @@ pub(crate) fn start(
     concurrency: usize,
 ) -> Result<Running> {
     match kind {
-        Kind::Gristmill => gristmill(&programs.gristmill, port, queue, concurrency),
+        Kind::Gristmill => gristmill(&programs.gristmill, port, queue, concurrency, false),
+        Kind::Limited => gristmill(&programs.gristmill, port, queue, concurrency, true),
         Kind::Official => {
             let arguments = [port.to_string(), queue.to_owned(), concurrency.to_string()];
             ready_line(Command::new(&programs.official).args(arguments))
@@ -124,14 +128,22 @@ fn ready_line(command: &mut Command) -> Result<Running> {
     Ok(running)
 }
 
-fn gristmill(binary: &Path, port: u16, queue: &str, concurrency: usize) -> Result<Running> {
+fn gristmill(binary: &Path, port: u16, queue: &str, concurrency: usize, limited: bool) -> Result<Running> {
     let folder = tempfile::tempdir()?;
     let handler = guests::folder().join("scripted.wasm");
     let listen = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let (table, declared) = if limited {
+        (
+            "[limiters.wide]\ntiers = [\"1000000/s\", \"100000000/h\", \"1000000000/day\"]\n",
+            "limiters = [\"wide\"]\n",
+        )
+    } else {
+        ("", "")
+    };
     let text = format!(
         "[redis]\nurl = \"redis://127.0.0.1:{port}\"\n[server]\nlisten = \"{listen}\"\n[worker]\nmemory_hard_limit = \"8GiB\"\n\
-         [queues.{queue}]\nconcurrency = {concurrency}\n\
-         [queues.{queue}.jobs.\"*\"]\nhandler = {:?}\nmemory = \"16MiB\"\ntimeout = \"10s\"\n",
+         {table}[queues.{queue}]\nconcurrency = {concurrency}\n\
+         [queues.{queue}.jobs.\"*\"]\nhandler = {:?}\nmemory = \"16MiB\"\ntimeout = \"10s\"\n{declared}",
         handler.display().to_string()
     );
     let config = folder.path().join("gristmill.toml");

@@ -22,6 +22,19 @@ pub(crate) struct Drained {
     pub resident_mib: f64,
 }
 
+impl Drained {
+    /// Of two runs.
+    pub(super) fn mean(self, other: Self) -> Self {
+        let mean = |figure: fn(&Self) -> f64| f64::midpoint(figure(&self), figure(&other));
+        Self {
+            jobs_per_s: mean(|run| run.jobs_per_s),
+            worker_us: mean(|run| run.worker_us),
+            redis_us: mean(|run| run.redis_us),
+            resident_mib: mean(|run| run.resident_mib),
+        }
+    }
+}
+
 const QUEUE: &str = "bench";
 /// Jobs per call when filling.
 const FILL: usize = 500;

@@ -9,6 +9,7 @@ use super::drain::Drained;
 use super::hostile::Hostile;
 use super::latency::Latency;
 use super::leak::Leak;
+use super::limits::Limits;
 use super::sandbox::Sandbox;
 use super::scale::Scale;
 
@@ -17,13 +18,22 @@ pub(crate) struct Report {
     pub latencies: Vec<(Kind, Latency)>,
     pub sandbox: Option<Sandbox>,
     pub scale: Option<Scale>,
+    pub limits: Option<Limits>,
     pub hostile: Option<Hostile>,
     pub leak: Option<Leak>,
 }
 
 impl Report {
     pub(crate) fn new(results: Vec<Result_>) -> Self {
-        Self { results, latencies: Vec::new(), sandbox: None, scale: None, hostile: None, leak: None }
+        Self {
+            results,
+            latencies: Vec::new(),
+            sandbox: None,
+            scale: None,
+            limits: None,
+            hostile: None,
+            leak: None,
+        }
     }
 
     /// The best setting of a kind by its median jobs/s.
@@ -125,6 +135,15 @@ pub(crate) fn print_scale(report: &Report) {
     print(&table);
 }
 
+pub(crate) fn print_limits(report: &Report) {
+    let Some(limits) = report.limits else { return };
+    let mut table = new_table(&["limiters", "figure"]);
+    for row in limits.rows() {
+        table.add_row(row);
+    }
+    print(&table);
+}
+
 pub(crate) fn print_hostile(report: &Report) {
     let Some(hostile) = &report.hostile else { return };
     let mut table = new_table(&["past the deadline of hostile attempts", "median ms", "p99 ms", "worst ms"]);
@@ -153,9 +172,9 @@ pub(crate) fn print_leak(report: &Report) {
     print(&table);
 }
 
-/// The median of the rounds' ratios: a machine that is slow for some rounds is so for both.
-fn ratio(ours: &Result_, theirs: &Result_, figure: impl Fn(&Drained) -> f64) -> f64 {
-    median(ours.runs.iter().zip(&theirs.runs).map(|(ours, theirs)| figure(ours) / figure(theirs)))
+/// The median of the ratios of runs side by side: a machine that is slow for some time is so for both.
+fn ratio(theirs: &Result_, figure: impl Fn(&Drained) -> f64) -> f64 {
+    median(theirs.beside.iter().zip(&theirs.runs).map(|(ours, theirs)| figure(ours) / figure(theirs)))
 }
 
 /// Ours over each of the others', best setting against best setting.
@@ -163,17 +182,18 @@ fn ratios(report: &Report) -> Vec<(String, f64)> {
     let mut ratios = Vec::new();
     for remove in [true, false] {
         let kept = if remove { "removed" } else { "kept" };
-        let Some(ours) = report.best(Kind::Gristmill, remove) else { continue };
         for kind in [Kind::Node, Kind::Sandboxed, Kind::Official, Kind::Ceiling] {
-            let Some(theirs) = report.best(kind, remove) else { continue };
+            let Some(theirs) = report.best(kind, remove).filter(|theirs| !theirs.beside.is_empty()) else {
+                continue;
+            };
             ratios.push((
                 format!("throughput over {}, {kept}", kind.name()),
-                ratio(ours, theirs, |run| run.jobs_per_s),
+                ratio(theirs, |run| run.jobs_per_s),
             ));
             if kind != Kind::Ceiling {
                 ratios.push((
                     format!("CPU per job over {}, {kept}", kind.name()),
-                    ratio(ours, theirs, |run| run.worker_us + run.redis_us),
+                    ratio(theirs, |run| run.worker_us + run.redis_us),
                 ));
             }
         }
@@ -226,6 +246,7 @@ pub(crate) fn print_json(report: &Report) {
         "pick_up": latencies,
         "sandbox": sandbox,
         "scale": report.scale.map(Scale::json),
+        "limits": report.limits.map(Limits::json),
         "hostile": report.hostile.as_ref().map(Hostile::json),
         "leak": report.leak.as_ref().map(Leak::json),
     });
