@@ -5,6 +5,7 @@ mod demo;
 mod guests;
 mod hostile;
 mod rig;
+mod scheduling;
 mod steps;
 mod test;
 

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::steps::{build_host, command, need_chromium, need_node, need_python, need_redis, root, run, say};
-use crate::{guests, hostile};
+use crate::{guests, hostile, scheduling};
 
 #[derive(Debug, Args)]
 pub(crate) struct TestArguments {
@@ -25,6 +25,8 @@ enum Part {
     Conformance,
     /// BullMQ's workers and ours on shared queues while they are killed: all jobs when named, else a few
     Fleet,
+    /// Who runs next on the real binary: a limiter on several workers, a breaker during an outage
+    Scheduling,
     /// Hostile guests beside a healthy queue on the real binary: 200 of each kind when named, else 20
     Hostile,
 }
@@ -34,7 +36,10 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
     if runs(Part::Lint) {
         lint()?;
     }
-    if [Part::Unit, Part::Integration, Part::Conformance, Part::Fleet, Part::Hostile].into_iter().any(runs) {
+    if [Part::Unit, Part::Integration, Part::Conformance, Part::Fleet, Part::Scheduling, Part::Hostile]
+        .into_iter()
+        .any(runs)
+    {
         need_redis()?;
         guests::build()?;
     }
@@ -59,6 +64,9 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
     }
     if runs(Part::Fleet) {
         fleet(arguments.parts.contains(&Part::Fleet))?;
+    }
+    if runs(Part::Scheduling) {
+        scheduling::prove(&build_host(false)?)?;
     }
     if runs(Part::Hostile) {
         let times = if arguments.parts.contains(&Part::Hostile) { 200 } else { 20 };

@@ -114,7 +114,7 @@ impl Service {
 
 async fn answer(mut stream: TcpStream) -> std::io::Result<()> {
     let mut request = [0; 4_096];
-    stream.read(&mut request).await?;
+    let _ = stream.read(&mut request).await?;
     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok").await
 }
 
