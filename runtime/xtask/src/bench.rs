@@ -8,6 +8,7 @@ mod ceiling;
 mod contender;
 mod drain;
 mod hostile;
+mod languages;
 mod latency;
 mod leak;
 mod limits;
@@ -21,7 +22,7 @@ use clap::Args;
 use gristmill_queue::PrivateRedis;
 
 use crate::guests;
-use crate::steps::{build_host, command, need_node, need_redis, run, say, target};
+use crate::steps::{build_host, command, need_node, need_python, need_redis, run, say, target};
 use contender::{Contender, Kind};
 use drain::Drained;
 
@@ -52,6 +53,9 @@ pub(crate) struct BenchArguments {
     /// Only what limiters cost
     #[arg(long, conflicts_with_all = ["throughput_only", "scale_only", "hostile_only", "leak_only"])]
     limits_only: bool,
+    /// Only what an attempt costs in other languages: needs npm and pip
+    #[arg(long, conflicts_with_all = ["throughput_only", "scale_only", "hostile_only", "leak_only", "limits_only"])]
+    languages_only: bool,
     /// Jobs that leak
     #[arg(long, default_value_t = 1_000_000)]
     leak_jobs: usize,
@@ -86,7 +90,7 @@ fn contenders() -> Vec<Contender> {
 
 pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
     need_redis()?;
-    if arguments.hostile_only || arguments.leak_only {
+    if arguments.hostile_only || arguments.leak_only || arguments.languages_only {
         return worker_only(arguments);
     }
     need_node()?;
@@ -161,6 +165,17 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
 /// Needs no other contender.
 fn worker_only(arguments: &BenchArguments) -> Result<()> {
     guests::build()?;
+    if arguments.languages_only {
+        need_node()?;
+        need_python()?;
+        let mut report = table::Report::new(Vec::new());
+        report.languages = languages::measure()?;
+        table::print_languages(&report);
+        if arguments.json {
+            table::print_json(&report);
+        }
+        return Ok(());
+    }
     let binary = build_host(true)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut report = table::Report::new(Vec::new());

@@ -7,6 +7,7 @@ use super::Result_;
 use super::contender::Kind;
 use super::drain::Drained;
 use super::hostile::Hostile;
+use super::languages::Language;
 use super::latency::Latency;
 use super::leak::Leak;
 use super::limits::Limits;
@@ -21,6 +22,7 @@ pub(crate) struct Report {
     pub limits: Option<Limits>,
     pub hostile: Option<Hostile>,
     pub leak: Option<Leak>,
+    pub languages: Vec<Language>,
 }
 
 impl Report {
@@ -33,6 +35,7 @@ impl Report {
             limits: None,
             hostile: None,
             leak: None,
+            languages: Vec::new(),
         }
     }
 
@@ -172,6 +175,14 @@ pub(crate) fn print_leak(report: &Report) {
     print(&table);
 }
 
+pub(crate) fn print_languages(report: &Report) {
+    let mut table = new_table(&["one attempt, µs of CPU", "fresh", "reused"]);
+    for language in &report.languages {
+        table.add_row(language.row());
+    }
+    print(&table);
+}
+
 /// The median of the ratios of runs side by side: a machine that is slow for some time is so for both.
 fn ratio(theirs: &Result_, figure: impl Fn(&Drained) -> f64) -> f64 {
     median(theirs.beside.iter().zip(&theirs.runs).map(|(ours, theirs)| figure(ours) / figure(theirs)))
@@ -248,6 +259,7 @@ pub(crate) fn print_json(report: &Report) {
         "scale": report.scale.map(Scale::json),
         "limits": report.limits.map(Limits::json),
         "hostile": report.hostile.as_ref().map(Hostile::json),
+        "languages": report.languages.iter().map(Language::json).collect::<Vec<_>>(),
         "leak": report.leak.as_ref().map(Leak::json),
     });
     #[expect(clippy::print_stdout, reason = "the object is this chore's data")]
