@@ -62,6 +62,17 @@ pub(crate) enum Command {
     /// Circuit breakers that workers share, and where they stand
     #[command(subcommand)]
     Breaker(BreakerCommand),
+    /// Compile standard input into the cache directory; workers start it
+    #[command(hide = true)]
+    Compile {
+        /// The cache directory
+        cache: PathBuf,
+        /// Bytes that the most generous job type allows
+        max_memory: u64,
+        /// Whether fuel is counted
+        #[arg(action = clap::ArgAction::Set)]
+        metered: bool,
+    },
     /// Change what all workers obey, without a restart
     #[command(subcommand)]
     Setting(SettingCommand),

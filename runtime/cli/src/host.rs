@@ -9,7 +9,7 @@ use gristmill_core::config::Config;
 use gristmill_core::units::{show_duration, show_size};
 use gristmill_engine::{Context, Control, Drained, Handlers, Worker};
 use gristmill_queue::{Connection, Keys, Server};
-use gristmill_sandbox::{Sandbox, Settings};
+use gristmill_sandbox::{Compiler, Sandbox, Settings};
 use gristmill_telemetry::Metrics;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -56,6 +56,12 @@ pub(crate) fn guest_runtime(threads: Option<usize>) -> Result<Runtime, Failure> 
         .build()?)
 }
 
+/// This program, to compile a handler in a process of its own.
+pub(crate) fn compiler(timeout: std::time::Duration) -> Option<Compiler> {
+    let program = std::env::current_exe().ok()?;
+    Some(Compiler { program, timeout })
+}
+
 /// A sandbox as large as the configuration needs.
 pub(crate) fn sandbox(config: &Config) -> Result<Sandbox, Failure> {
     let types = || config.queues.values().flat_map(|q| q.jobs.values());
@@ -63,6 +69,7 @@ pub(crate) fn sandbox(config: &Config) -> Result<Sandbox, Failure> {
         slots: config.queues.values().map(|q| q.concurrency).sum::<usize>().max(1),
         max_memory: types().map(|t| t.limits.memory).max().unwrap_or(64 << 20),
         cache_dir: config.worker.cache_dir.clone(),
+        compiler: compiler(config.worker.compile_timeout),
     };
     Sandbox::new(settings).map_err(Failure::new)
 }

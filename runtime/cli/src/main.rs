@@ -44,6 +44,16 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Schedule(schedule) => commands::schedule::schedule(schedule, &global),
         Command::Limiter(limiter) => commands::limiter::limiter(limiter, &global),
         Command::Breaker(breaker) => commands::limiter::breaker(breaker, &global),
+        Command::Compile { cache, max_memory, metered } => {
+            let compiled = gristmill_sandbox::compile(&cache, max_memory, metered);
+            Ok(compiled.map_or_else(
+                |error| {
+                    anstream::eprintln!("{error}");
+                    ExitCode::FAILURE
+                },
+                |()| ExitCode::SUCCESS,
+            ))
+        }
         Command::Setting(setting) => commands::setting::setting(setting, &global),
     }
 }

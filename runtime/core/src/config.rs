@@ -174,6 +174,8 @@ pub struct Worker {
     pub threads: Option<usize>,
     /// Where compiled modules are kept; `None` compiles at each start.
     pub cache_dir: Option<PathBuf>,
+    /// How long compiling one handler may take.
+    pub compile_timeout: Duration,
 }
 
 /// `[queues.NAME]`

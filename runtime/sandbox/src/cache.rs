@@ -51,6 +51,11 @@ impl Cache {
         Ok(Self { dir: dir.canonicalize()? })
     }
 
+    /// Where it is.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// The compiled form of the component with this digest for this engine, if a whole one is there.
     pub(crate) fn load(&self, engine: &Engine, wasm: &str) -> Option<Component> {
         let (code, sum) = self.paths(engine, wasm);

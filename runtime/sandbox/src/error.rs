@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use gristmill_core::units::show_size;
+use gristmill_core::units::{show_duration, show_size};
 
 /// Whether trying again can help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +64,35 @@ impl SandboxError {
 /// A handler cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ModuleError {
+    /// Compiling it did not end in time.
+    #[error(
+        "compiling handler `{name}` took longer than {}; make it smaller, or raise `worker.compile_timeout`",
+        show_duration(*timeout)
+    )]
+    CompileTime {
+        /// What it was loaded as.
+        name: String,
+        /// How long it may take.
+        timeout: std::time::Duration,
+    },
+    /// Compiling it ended for want of memory.
+    #[error("compiling handler `{name}` needed more than {}; make it smaller ({detail})", show_size(*memory))]
+    CompileMemory {
+        /// What it was loaded as.
+        name: String,
+        /// Bytes that it may take.
+        memory: u64,
+        /// The last that the compiling process said.
+        detail: String,
+    },
+    /// The compiling process could not be used.
+    #[error("handler `{name}` cannot be compiled in a process of its own: {detail}")]
+    Compiler {
+        /// What it was loaded as.
+        name: String,
+        /// What went wrong.
+        detail: String,
+    },
     /// No such file.
     #[error("handler `{}` does not exist; build it, or correct the path", path.display())]
     NotFound {

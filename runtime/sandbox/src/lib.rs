@@ -13,6 +13,7 @@ mod allow;
 mod attempt;
 mod bindings;
 mod cache;
+mod compile;
 mod engine;
 mod error;
 mod files;
@@ -33,6 +34,7 @@ mod warm;
 
 pub use allow::{Allow, HttpRule, Secret, SecretSource};
 pub use attempt::{Attempt, Report};
+pub use compile::{Compiler, compile};
 pub use error::{ErrorKind, ModuleError, SandboxError};
 pub use files::{Directory, Quota};
 pub use host::{Answer, Denied, Host, Level, Warning};

@@ -7,13 +7,13 @@ use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
-use crate::ModuleError;
 use crate::bindings::WorkerPre;
 use crate::bindings::exports::gristmill::job::handler::{Job, JobError};
 use crate::cache::{Cache, hex};
 use crate::engine::Machine;
 use crate::guest::Guest;
 use crate::pool::{MAX_TABLE_ELEMENTS, PAGE};
+use crate::{Compiler, ModuleError};
 
 /// Bytes of a handler's file.
 pub const MAX_MODULE_BYTES: u64 = 64 << 20;
@@ -108,14 +108,34 @@ impl Module {
     pub(crate) fn make(
         machine: &Machine,
         cache: Option<&Cache>,
+        compiler: Option<&Compiler>,
         name: &str,
         wasm: &[u8],
         metered: bool,
         max_memory: u64,
     ) -> Result<Self, ModuleError> {
         check_header(name, wasm)?;
-        let digest = format!("sha256:{}", hex(Sha256::digest(wasm)));
-        let component = compiled(machine, cache, name, wasm, &digest)?;
+        let digest = digest(wasm);
+        let kept = || cache.and_then(|cache| cache.load(&machine.engine, &digest));
+        let component = match (kept(), cache.zip(compiler)) {
+            (Some(component), _) => component,
+            (None, Some((cache, compiler))) => {
+                compiler.run(cache, name, wasm, max_memory, metered)?;
+                let lost = || ModuleError::Compiler {
+                    name: name.to_owned(),
+                    detail: "what it compiled is not in the cache directory; is the disk full?".to_owned(),
+                };
+                kept().ok_or_else(lost)?
+            }
+            (None, None) => {
+                let component = Component::from_binary(&machine.engine, wasm)
+                    .map_err(|error| uncompiled(name, format!("{error:#}")))?;
+                if let Some(cache) = cache {
+                    cache.store(&machine.engine, &digest, &component);
+                }
+                component
+            }
+        };
         // Compiled code in the cache may come from a pool of another size, so the ceilings are checked here as well.
         let start_memory = start_memory(name, &component)?;
         check_memory(name, start_memory, max_memory)?;
@@ -138,22 +158,9 @@ impl std::fmt::Debug for Module {
     }
 }
 
-fn compiled(
-    machine: &Machine,
-    cache: Option<&Cache>,
-    name: &str,
-    wasm: &[u8],
-    digest: &str,
-) -> Result<Component, ModuleError> {
-    if let Some(component) = cache.and_then(|cache| cache.load(&machine.engine, digest)) {
-        return Ok(component);
-    }
-    let component =
-        Component::from_binary(&machine.engine, wasm).map_err(|error| uncompiled(name, &error))?;
-    if let Some(cache) = cache {
-        cache.store(&machine.engine, digest, &component);
-    }
-    Ok(component)
+/// `sha256:` and 64 hexadecimal digits.
+pub(crate) fn digest(wasm: &[u8]) -> String {
+    format!("sha256:{}", hex(Sha256::digest(wasm)))
 }
 
 fn check_header(name: &str, wasm: &[u8]) -> Result<(), ModuleError> {
@@ -242,8 +249,9 @@ fn misshapen(name: &str, error: &wasmtime::Error) -> ModuleError {
     ModuleError::HandlerForm { name: name.to_owned(), detail: format!("{error:#}") }
 }
 
-fn uncompiled(name: &str, error: &wasmtime::Error) -> ModuleError {
-    let (name, detail) = (name.to_owned(), format!("{error:#}"));
+/// What the compiler's message means.
+pub(crate) fn uncompiled(name: &str, detail: String) -> ModuleError {
+    let name = name.to_owned();
     // The pool's ceilings are checked while compiling; its messages all say so in these words.
     if ["exceeds the limit", "exceeds the per-instance limit", "exceeds the configured maximum"]
         .iter()

@@ -10,7 +10,7 @@ use crate::engine::Machine;
 use crate::module::{MAX_MODULE_BYTES, Module};
 use crate::turns::Line;
 use crate::warm::Slots;
-use crate::{Attempt, ModuleError, Recycled, Recycling, Report, SandboxError, Warm, pool, run};
+use crate::{Attempt, Compiler, ModuleError, Recycled, Recycling, Report, SandboxError, Warm, pool, run};
 
 /// Slots beyond which a pool's counters would not fit.
 const MAX_SLOTS: usize = 100_000;
@@ -24,6 +24,8 @@ pub struct Settings {
     pub max_memory: u64,
     /// Where compiled handlers are kept; made if missing, and not used if others could write to it.
     pub cache_dir: Option<PathBuf>,
+    /// What compiles handlers into that directory; `None`: this process.
+    pub compiler: Option<Compiler>,
 }
 
 /// Loads handlers and runs attempts. Cheap to clone.
@@ -34,6 +36,7 @@ struct Inner {
     count: u32,
     max_memory: u64,
     cache: Option<Cache>,
+    compiler: Option<Compiler>,
     slots: Slots,
     line: Line,
     machines: Mutex<Machines>,
@@ -64,6 +67,7 @@ impl Sandbox {
             count: counted,
             max_memory: settings.max_memory,
             cache,
+            compiler: settings.compiler,
             slots: Slots::new(slots),
             line: Line::default(),
             machines: Mutex::default(),
@@ -87,7 +91,8 @@ impl Sandbox {
     pub fn load_bytes(&self, name: &str, wasm: &[u8], metered: bool) -> Result<Module, ModuleError> {
         check_size(name, wasm.len() as u64)?;
         let machine = self.machine(metered)?;
-        Module::make(&machine, self.0.cache.as_ref(), name, wasm, metered, self.0.max_memory)
+        let (cache, compiler) = (self.0.cache.as_ref(), self.0.compiler.as_ref());
+        Module::make(&machine, cache, compiler, name, wasm, metered, self.0.max_memory)
     }
 
     /// Room for the instances of one job type that serve several attempts. `recycled` is told of each that is let go.

@@ -252,6 +252,10 @@ fn worker<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>) -> Worker {
     if let Some(threads) = threads.as_ref().filter(|t| !(1..=1_024).contains(&t.value)) {
         reader.error(threads.place.clone(), "`worker.threads` must be 1 to 1024", None);
     }
+    let compile = reader.get(&mut section, "compile_timeout", &DURATION, &[], Duration::from_mins(2));
+    if compile.value.is_zero() {
+        reader.error(compile.place, "`worker.compile_timeout` is zero", None);
+    }
     let cache = reader.find(&mut section, "cache_dir", &TEXT, &[]).map(|got| PathBuf::from(got.value));
     reader.finish(&section);
     Worker {
@@ -265,6 +269,7 @@ fn worker<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>) -> Worker {
         recycle_after_jobs: recycle_after_jobs.map(|got| got.value.max(1)),
         recycle_after: recycle_after.map(|got| got.value),
         threads: threads.and_then(|got| usize::try_from(got.value).ok()),
+        compile_timeout: compile.value,
         cache_dir: cache.or_else(|| default_cache_dir(reader.env)),
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -67,7 +68,74 @@ pub(super) fn prove(binary: &Path) -> Result<()> {
             );
         }
     }
+    bomb(binary, folder.path())
+}
+
+/// A module that takes minutes to compile ends after the time that the configuration gives it.
+fn bomb(binary: &Path, folder: &Path) -> Result<()> {
+    let path = folder.join("bomb.wasm");
+    std::fs::write(&path, slow_to_compile())?;
+    let config = folder.join("bomb.toml");
+    let text = format!(
+        "[worker]\ncompile_timeout = \"2s\"\n[queues.bomb.jobs.\"*\"]\nhandler = {:?}\n",
+        path.display().to_string()
+    );
+    std::fs::write(&config, text)?;
+    let begun = Instant::now();
+    let output =
+        Command::new(binary).args(["check", "--config"]).arg(&config).env_remove("REDIS_URL").output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(
+        output.status.code() == Some(USAGE)
+            && said.contains("bomb.toml:4: ")
+            && said.contains("took longer than 2s"),
+        "`check` does not say that the module takes too long to compile:\n{said}"
+    );
+    ensure!(begun.elapsed() < Duration::from_secs(10), "it was let go only after {:?}", begun.elapsed());
     Ok(())
+}
+
+/// A component with one core module of long functions; 30 MiB.
+fn slow_to_compile() -> Vec<u8> {
+    const FUNCTIONS: usize = 100;
+    let mut body = vec![0, 0x20, 0];
+    for _ in 0..100_000 {
+        // Times its parameter: no constant that a compiler could fold.
+        body.extend([0x20, 0, 0x6c]);
+    }
+    body.push(0x0b);
+    let mut code = leb(FUNCTIONS);
+    for _ in 0..FUNCTIONS {
+        code.extend(leb(body.len()));
+        code.extend(&body);
+    }
+    let mut functions = leb(FUNCTIONS);
+    functions.extend([0; FUNCTIONS]);
+    let mut module = b"\0asm\x01\0\0\0".to_vec();
+    for (section, content) in [(1, vec![1, 0x60, 1, 0x7f, 1, 0x7f]), (3, functions), (10, code)] {
+        module.push(section);
+        module.extend(leb(content.len()));
+        module.extend(content);
+    }
+    let mut component = COMPONENT.to_vec();
+    component.push(1);
+    component.extend(leb(module.len()));
+    component.extend(module);
+    component
+}
+
+/// A number as WebAssembly writes it.
+fn leb(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    loop {
+        let low = u8::try_from(number & 0x7f).unwrap_or_default();
+        number >>= 7;
+        if number == 0 {
+            bytes.push(low);
+            return bytes;
+        }
+        bytes.push(low | 0x80);
+    }
 }
 
 fn make(folder: &Path) -> Result<()> {
