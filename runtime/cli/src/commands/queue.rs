@@ -8,12 +8,13 @@ use std::time::Duration;
 use gristmill_core::clock::Clock;
 use gristmill_core::config::Config;
 use gristmill_core::units::{show_duration, show_rate};
-use gristmill_queue::{CLEANED, Connection, MinuteCounts, Queue, STATES, Spared, queue_names};
+use gristmill_queue::{AuditRow, CLEANED, Connection, MinuteCounts, Queue, STATES, Spared, queue_names};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::arguments::{Global, QueueCommand};
 use crate::commands::job::{done, told};
+use crate::commands::setting::who;
 use crate::failure::Failure;
 use crate::{host, output, settings};
 
@@ -38,11 +39,11 @@ async fn run(command: QueueCommand, config: &Config, as_json: bool) -> Result<Ex
         QueueCommand::Show { queue: name } => show(&queue(&name), as_json).await,
         QueueCommand::Pause { queue: name } => {
             queue(&name).pause(now).await?;
-            Ok(ExitCode::SUCCESS)
+            told_of(&connection, &format!("queue pause {name}")).await
         }
         QueueCommand::Resume { queue: name } => {
             queue(&name).resume(now).await?;
-            Ok(ExitCode::SUCCESS)
+            told_of(&connection, &format!("queue resume {name}")).await
         }
         QueueCommand::Drain { queue: name, delayed } => {
             let removed = queue(&name).drain(delayed, told("removed"), now).await?;
@@ -102,6 +103,14 @@ async fn show_limits(queue: &Queue, as_json: bool) -> Result<ExitCode, Failure> 
     let rows = [("concurrency", concurrency), ("rate limit", rate), ("held for", held)];
     let rows = rows.map(|(name, value)| [name.to_owned(), value.unwrap_or_else(none)]);
     output::table([queue.name(), "on all workers"], rows);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Leaves a row where the API leaves its own, so that it is seen who changed what.
+async fn told_of(connection: &Connection, what: &str) -> Result<ExitCode, Failure> {
+    let at_ms = Clock::System.now_ms();
+    let row = AuditRow { at_ms, who: who(), what: format!("gristmill {what}"), status: 200 };
+    connection.audit(&row).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -51,7 +51,7 @@ async fn run(command: SettingCommand, global: &Global) -> Result<ExitCode, Failu
 }
 
 /// Who runs this command, as far as the system says.
-fn who() -> String {
+pub(crate) fn who() -> String {
     let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let user = user.unwrap_or_else(|| "somebody".to_owned());
