@@ -143,8 +143,8 @@ impl Scheduler {
     /// A worker with so many slots; `class` says what each class may have.
     #[must_use]
     pub fn new(slots: usize, class: impl Fn(Class) -> ClassShare) -> Self {
-        let group = |class| Group {
-            share: class,
+        let group = |share| Group {
+            share,
             held: 0,
             unmet: 0,
             clock: 0,
@@ -159,11 +159,10 @@ impl Scheduler {
 
     /// Adds a queue without demand; queues are numbered from 0 in the order in which they are added.
     pub fn add(&mut self, share: QueueShare) {
-        let group = Class::ALL.iter().position(|class| *class == share.class).unwrap_or_default();
         let number = self.queues.len();
         self.queues.push(Entry {
             share: QueueShare { reserved: 0, ..share },
-            group,
+            group: share.class.index(),
             demand: 0,
             running: 0,
             ended: 0,

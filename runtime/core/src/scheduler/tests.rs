@@ -276,7 +276,7 @@ proptest! {
             left -= reserved;
             shares.push(ClassShare { max, reserved });
         }
-        let mut scheduler = Scheduler::new(slots, |class| shares[Class::ALL.iter().position(|c| *c == class).unwrap()]);
+        let mut scheduler = Scheduler::new(slots, |class| shares[class.index()]);
         let mut models = Vec::new();
         for (class, max, reserved) in queues {
             let in_class: usize = models.iter().filter(|m: &&Model| m.class == class).map(|m| m.reserved).sum();

@@ -66,13 +66,9 @@ struct World {
     checks_waits: bool,
 }
 
-fn place(class: Class) -> usize {
-    Class::ALL.iter().position(|known| *known == class).unwrap()
-}
-
 impl World {
     fn new(seed: u64, slots: usize, classes: [ClassShare; 5], lines: Vec<Line>, checks_waits: bool) -> Self {
-        let mut scheduler = Scheduler::new(slots, |class| classes[place(class)]);
+        let mut scheduler = Scheduler::new(slots, |class| classes[class.index()]);
         let mut events = BinaryHeap::new();
         for (n, line) in lines.iter().enumerate() {
             scheduler.add(line.share);
@@ -117,7 +113,7 @@ impl World {
             .sum();
         let line = &mut self.lines[n];
         let wants = line.every == 0 || line.waiting > 0;
-        let could = wants && held(n) < share.max && class + unmet < self.classes[place(share.class)].max;
+        let could = wants && held(n) < share.max && class + unmet < self.classes[share.class.index()].max;
         line.unserved_since = could.then(|| line.unserved_since.unwrap_or(self.now));
     }
 
