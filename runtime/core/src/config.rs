@@ -13,6 +13,7 @@ use crate::limiter::{Charge, Limiter, Tier};
 use crate::limits::Limits;
 use crate::pressure::MemoryBounds;
 use crate::retry::JobPolicy;
+use crate::scheduler::ClassShare;
 
 mod allow;
 mod environment;
@@ -20,6 +21,7 @@ mod limiter;
 mod load;
 mod queue;
 mod reader;
+mod shares;
 
 pub use load::{Input, Loaded, load};
 pub use reader::{Effective, Problem, Severity};
@@ -37,11 +39,19 @@ pub struct Config {
     pub limiters: BTreeMap<String, Limiter>,
     /// Circuit breakers that workers share, by name.
     pub breakers: BTreeMap<String, Breaker>,
+    /// What is said of each class, in the order of [`Class::ALL`].
+    pub classes: [ClassPolicy; Class::ALL.len()],
     /// The queues this worker serves, by name.
     pub queues: BTreeMap<String, Queue>,
 }
 
 impl Config {
+    /// How the queues share this worker's slots.
+    #[must_use]
+    pub fn shares(&self) -> Shares {
+        Shares::of(self.worker.slots, &self.classes, &self.queues)
+    }
+
     /// What `new` changes that a running worker, started with `self`, cannot take up. Everything else, the job types of
     /// queues that are served already, can be replaced while jobs run.
     #[must_use]
@@ -55,6 +65,9 @@ impl Config {
         changed("[redis]".to_owned(), self.redis != new.redis);
         changed("[server]".to_owned(), self.server != new.server);
         changed("[worker]".to_owned(), self.worker != new.worker);
+        for (class, (old, new)) in Class::ALL.into_iter().zip(self.classes.iter().zip(&new.classes)) {
+            changed(format!("[classes.{}]", class.as_str()), old != new);
+        }
         for name in self.queues.keys().filter(|name| !new.queues.contains_key(*name)) {
             changed(format!("[queues.{name}]"), true);
         }
@@ -71,6 +84,13 @@ impl Config {
             changed(format!("[queues.{name}] concurrency"), old.concurrency != queue.concurrency);
             changed(format!("[queues.{name}] class"), old.class != queue.class);
             changed(format!("[queues.{name}] rate_limit"), old.rate_limit != queue.rate_limit);
+            // A queue without a weight of its own follows its class, whose change is named above.
+            let follows =
+                |config: &Self, queue: &Queue| queue.weight == config.classes[queue.class.index()].weight;
+            let follows = follows(self, old) && follows(new, queue);
+            changed(format!("[queues.{name}] weight"), old.weight != queue.weight && !follows);
+            changed(format!("[queues.{name}] reserved"), old.reserved != queue.reserved);
+            changed(format!("[queues.{name}] sla"), old.sla != queue.sla);
         }
         let grown = new.queues.iter().flat_map(|(name, queue)| {
             let larger = queue.jobs.iter().filter(|(_, kind)| kind.limits.memory > ceiling);
@@ -170,6 +190,8 @@ pub struct Worker {
     pub recycle_after_jobs: Option<u64>,
     /// How long the process runs before it drains and starts anew; `None` for ever.
     pub recycle_after: Option<Duration>,
+    /// Attempts at a time, of all queues together; `None` for as many as the queues may have.
+    pub slots: Option<usize>,
     /// Threads that run handlers; `None` takes one per core.
     pub threads: Option<usize>,
     /// Where compiled modules are kept; `None` compiles at each start.
@@ -185,6 +207,12 @@ pub struct Queue {
     pub class: Class,
     /// Slots: attempts at a time in this worker.
     pub concurrency: usize,
+    /// Its part of the slots where they are short, in relation to the other queues'.
+    pub weight: u32,
+    /// Slots that are kept for it; at most `concurrency`.
+    pub reserved: usize,
+    /// How long its jobs should wait at most; it gets heavier as they near that.
+    pub sla: Option<Duration>,
     /// Jobs that start per time, on all workers that have the same limit; one in the queue's `meta` wins.
     pub rate_limit: Option<(u64, Duration)>,
     /// Groups of jobs that take turns.
@@ -344,6 +372,18 @@ impl Class {
         }
     }
 
+    /// Where it stands in [`Class::ALL`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Weight of a queue where nothing else is said.
+    #[must_use]
+    pub fn default_weight(self) -> u32 {
+        16 >> self.index()
+    }
+
     /// Slots of a queue that sets no `concurrency`.
     #[must_use]
     pub fn default_concurrency(self) -> usize {
@@ -353,6 +393,65 @@ impl Class {
             Self::Low => 5,
             Self::Background => 2,
         }
+    }
+}
+
+/// `[classes.NAME]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClassPolicy {
+    /// Weight of its queues that set none; at least 1.
+    pub weight: u32,
+    /// Slots that are kept for its queues together.
+    pub reserved: Option<usize>,
+    /// Percent of the slots that its queues may hold together, 1 to 100.
+    pub max_share: Option<u32>,
+}
+
+impl ClassPolicy {
+    /// Percent of the slots that the class may hold. Unless it is written, a class that can wait leaves some to the
+    /// others where slots are short.
+    fn share_of(&self, class: Class, contended: bool) -> u32 {
+        let default = match class {
+            Class::Low if contended => 75,
+            Class::Background if contended => 50,
+            _ => 100,
+        };
+        self.max_share.unwrap_or(default)
+    }
+}
+
+/// How queues share the slots of a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shares {
+    /// Attempts at a time.
+    pub slots: usize,
+    /// What each class may have, in the order of [`Class::ALL`].
+    pub classes: [ClassShare; Class::ALL.len()],
+    /// Some queue may find no slot though it is below its `concurrency`.
+    pub contended: bool,
+}
+
+impl Shares {
+    fn of(
+        slots: Option<usize>,
+        policies: &[ClassPolicy; Class::ALL.len()],
+        queues: &BTreeMap<String, Queue>,
+    ) -> Self {
+        let in_class = |class| queues.values().filter(move |queue| queue.class == class);
+        let wanted = |class| in_class(class).map(|queue| queue.concurrency).sum::<usize>();
+        let all = queues.values().map(|queue| queue.concurrency).sum::<usize>().max(1);
+        let slots = slots.unwrap_or(all);
+        let short = slots < all;
+        let classes = Class::ALL.map(|class| {
+            let policy = policies[class.index()];
+            let alone = queues.values().all(|queue| queue.class == class);
+            let percent = if alone { 100 } else { policy.share_of(class, short) as usize };
+            let urgent = class == Class::Critical && slots >= 4 && in_class(class).next().is_some();
+            let max = (slots * percent / 100).max(1);
+            ClassShare { max, reserved: policy.reserved.unwrap_or(usize::from(urgent)) }
+        });
+        let contended = short || Class::ALL.iter().any(|class| wanted(*class) > classes[class.index()].max);
+        Self { slots, classes, contended }
     }
 }
 

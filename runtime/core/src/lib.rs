@@ -16,6 +16,7 @@ pub mod outcome;
 pub mod pressure;
 pub mod retry;
 pub mod schedule;
+pub mod scheduler;
 pub mod service;
 pub mod setting;
 pub mod settlement;

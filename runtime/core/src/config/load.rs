@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
-use super::environment::{COUNT, DURATION, SIZE, TEXT, TEXTS, warn_unknown};
+use super::environment::{COUNT, DURATION, SIZE, TEXT, TEXTS, parse_count, warn_unknown};
 use super::reader::{Effective, Problem, Reader, Section, Severity, Variable};
-use super::{Config, Queue, Redis, Role, Server, Token, Worker, limiter, queue};
+use super::{Config, Queue, Redis, Role, Server, Token, Worker, limiter, queue, shares};
 use crate::pressure::MemoryBounds;
 use crate::units::{parse_mebibytes, parse_millis, show_size};
 
@@ -63,19 +63,23 @@ pub fn load(input: &Input<'_>) -> Loaded {
     let redis = redis(&mut reader, &mut root, input.redis_url.clone());
     let server = server(&mut reader, &mut root);
     let worker = worker(&mut reader, &mut root);
+    let classes = shares::classes(&mut reader, &mut root);
     let directory = file.parent().unwrap_or(Path::new(""));
     let guards = limiter::guards(&mut reader, &mut root);
-    let (queues, names) = queue::read_all(&mut reader, &mut root, directory, &guards);
+    let queue::Read { queues, names, reserved } =
+        queue::read_all(&mut reader, &mut root, directory, &classes, &guards);
     if queues.is_empty() && !input.queues_optional && reader.problems.is_empty() {
         let hint = "name the queues to serve, each as `[queues.NAME]`".to_owned();
         reader.error(shown.clone(), "no queue is configured", Some(hint));
     }
     check_memory(&mut reader, &worker, &queues);
+    let classes = shares::finish(&mut reader, &worker, classes, &queues, &reserved);
     reader.finish(&root);
     warn_unknown(&mut reader, &names);
     let Reader { problems, effective, .. } = reader;
     let limiter::Guards { limiters, breakers } = guards;
-    Loaded { config: Config { redis, server, worker, limiters, breakers, queues }, problems, effective }
+    let config = Config { redis, server, worker, limiters, breakers, classes, queues };
+    Loaded { config, problems, effective }
 }
 
 fn is_node(text: &str) -> bool {
@@ -256,6 +260,11 @@ fn worker<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>) -> Worker {
     if compile.value.is_zero() {
         reader.error(compile.place, "`worker.compile_timeout` is zero", None);
     }
+    let slots = [Variable { name: "WORKER_SLOTS".into(), parse: parse_count }];
+    let slots = reader.find(&mut section, "slots", &COUNT, &slots);
+    if let Some(slots) = slots.as_ref().filter(|s| !(1..=MAX_SLOTS).contains(&s.value)) {
+        reader.error(slots.place.clone(), format!("`worker.slots` must be 1 to {MAX_SLOTS}"), None);
+    }
     let cache = reader.find(&mut section, "cache_dir", &TEXT, &[]).map(|got| PathBuf::from(got.value));
     reader.finish(&section);
     Worker {
@@ -268,12 +277,15 @@ fn worker<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>) -> Worker {
         memory,
         recycle_after_jobs: recycle_after_jobs.map(|got| got.value.max(1)),
         recycle_after: recycle_after.map(|got| got.value),
+        slots: slots.and_then(|got| usize::try_from(got.value.clamp(1, MAX_SLOTS)).ok()),
         threads: threads.and_then(|got| usize::try_from(got.value).ok()),
         compile_timeout: compile.value,
         cache_dir: cache.or_else(|| default_cache_dir(reader.env)),
     }
 }
 
+/// Slots of one worker.
+const MAX_SLOTS: u64 = 100_000;
 /// In minutes: as long as BullMQ's own longest.
 const TWO_WEEKS: u64 = 14 * 24 * 60;
 

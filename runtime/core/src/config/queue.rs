@@ -11,6 +11,7 @@ use super::environment::{
 };
 use super::limiter::{Guards, charges, check_known, groups};
 use super::reader::{Reader, Section, Variable};
+use super::shares::{self, Written};
 use super::{Admission, Class, Isolation, JobType, Queue};
 use crate::backoff::Backoff;
 use crate::limits::Limits;
@@ -33,29 +34,39 @@ pub(super) fn is_queue_name(name: &str) -> bool {
     (1..=256).contains(&name.len()) && !name.contains(':')
 }
 
-/// All queues, and every environment name that selects a queue or job type.
+/// What `[queues]` says.
+#[derive(Default)]
+pub(super) struct Read {
+    pub queues: BTreeMap<String, Queue>,
+    /// Every environment name that selects a queue or job type.
+    pub names: Vec<String>,
+    /// Where each queue's `reserved` is.
+    pub reserved: BTreeMap<String, String>,
+}
+
 pub(super) fn read_all<'a>(
     reader: &mut Reader<'a>,
     root: &mut Section<'a>,
     directory: &Path,
+    classes: &[Written; Class::ALL.len()],
     guards: &Guards,
-) -> (BTreeMap<String, Queue>, Vec<String>) {
+) -> Read {
     let secrets = super::allow::secrets(reader, root, directory);
     let section = reader.section(root, "queues");
-    let mut queues = BTreeMap::new();
-    let mut names = Vec::new();
+    let mut read = Read::default();
     let shared = Shared {
         directory,
         secrets: &secrets,
         guards,
+        classes,
         soft_time: percentage(reader, "TIMEOUT_SOFT_PERCENTAGE", 80),
         soft_memory: percentage(reader, "MEMORY_WARNING_THRESHOLD", 75),
     };
     for name in section.keys() {
-        let queue = read(reader, &section, &name, &shared, &mut names);
-        queues.insert(name, queue);
+        let queue = read_one(reader, &section, &name, &shared, &mut read);
+        read.queues.insert(name, queue);
     }
-    (queues, names)
+    read
 }
 
 /// What holds for every job type.
@@ -63,6 +74,7 @@ struct Shared<'s> {
     directory: &'s Path,
     secrets: &'s Secrets,
     guards: &'s Guards,
+    classes: &'s [Written; Class::ALL.len()],
     /// Soft limits as shares of the hard ones, in percent.
     soft_time: u32,
     soft_memory: u32,
@@ -86,12 +98,12 @@ fn percentage(reader: &mut Reader<'_>, variable: &str, default: u32) -> u32 {
     }
 }
 
-fn read<'a>(
+fn read_one<'a>(
     reader: &mut Reader<'a>,
     queues: &Section<'a>,
     name: &str,
     shared: &Shared<'_>,
-    names: &mut Vec<String>,
+    read: &mut Read,
 ) -> Queue {
     let mut section = reader.named_section(queues, name);
     if !is_queue_name(name) {
@@ -110,13 +122,18 @@ fn read<'a>(
         let message = format!("`concurrency` of queue {name:?} must be 1 to {MAX_CONCURRENCY}");
         reader.error(concurrency.place, message, None);
     }
+    let concurrency = usize::try_from(concurrency.value).unwrap_or(1).max(1);
+    let (weight, reserved, sla) =
+        shares::queue(reader, &mut section, &shared.classes[class.index()], concurrency);
+    read.reserved.insert(name.to_owned(), reserved.place);
+    let reserved = usize::try_from(reserved.value).unwrap_or(usize::MAX).min(concurrency);
     let rate_limit = reader.find(&mut section, "rate_limit", &RATE, &[]).map(|got| got.value);
     let groups = groups(reader, &mut section);
     let jobs_section = reader.section(&mut section, "jobs");
     let mut jobs = BTreeMap::new();
     for job in jobs_section.keys() {
         let env = if job == "*" { own.clone() } else { Vec::new() };
-        if let Some(job_type) = job_type(reader, &jobs_section, &job, env, shared, names) {
+        if let Some(job_type) = job_type(reader, &jobs_section, &job, env, shared, &mut read.names) {
             jobs.insert(job, job_type);
         }
     }
@@ -125,14 +142,8 @@ fn read<'a>(
         reader.error(reader.at(section.line), format!("queue {name:?} has no handler"), Some(hint));
     }
     reader.finish(&section);
-    names.extend(own);
-    Queue {
-        class,
-        concurrency: usize::try_from(concurrency.value).unwrap_or(1).max(1),
-        rate_limit,
-        groups,
-        jobs,
-    }
+    read.names.extend(own);
+    Queue { class, concurrency, weight, reserved, sla, rate_limit, groups, jobs }
 }
 
 fn env_names<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>, name: &str) -> Vec<String> {

@@ -206,6 +206,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Notes the value of a key that is written nowhere and whose default hangs on others.
+    pub(super) fn default<T>(&mut self, key: &str, kind: &Kind<T>, value: T) {
+        self.record(key.to_owned(), kind, value, "default".to_owned());
+    }
+
     /// Where a key is written, if it is; it counts as asked for.
     pub(super) fn place_of(&self, section: &mut Section<'a>, key: &'static str) -> Option<String> {
         section.asked.push(key);

@@ -158,6 +158,12 @@ fn syntax_errors_name_their_line() {
 #[case(("concurrency = 15", "concurrency = 16"), &["[queues.email-delivery] concurrency"])]
 #[case(("queues.email-delivery", "queues.mail"), &["[queues.email-delivery]", "[queues.mail]"])]
 #[case(("6400", "6401"), &["[redis]"])]
+#[case(("concurrency = 15", "concurrency = 15\nweight = 9"), &["[queues.email-delivery] weight"])]
+#[case(("concurrency = 15", "concurrency = 15\nreserved = 2"), &["[queues.email-delivery] reserved"])]
+#[case(("concurrency = 15", "concurrency = 15\nsla = \"9s\""), &["[queues.email-delivery] sla"])]
+#[case(("[redis]", "[classes.high]\nweight = 9\n[redis]"), &["[classes.high]"])]
+#[case(("[redis]", "[classes.low]\nmax_share = 9\n[redis]"), &["[classes.low]"])]
+#[case(("[redis]", "[worker]\nslots = 9\n[redis]"), &["[worker]"])]
 fn what_a_running_worker_cannot_take_up(#[case] change: (&str, &str), #[case] places: &[&str]) {
     let (old, new) = (load_text(GOOD, &[]), load_text(&GOOD.replace(change.0, change.1), &[]));
     let restart = old.config.needs_restart(&new.config);
@@ -212,4 +218,90 @@ fn a_password_is_never_shown(#[case] url: &str) {
     let loaded = load_text(GOOD, &[("REDIS_URL", url)]);
     let shown = loaded.effective.iter().find(|e| e.key == "redis.url").unwrap();
     assert!(!shown.value.contains("secret") && shown.value.contains("***"), "{}", shown.value);
+}
+
+const CLASSES: &str = r#"
+[worker]
+slots = 8
+[queues.pay]
+class = "critical"
+[queues.pay.jobs."*"]
+handler = "a.wasm"
+[queues.clean]
+class = "background"
+concurrency = 6
+[queues.clean.jobs."*"]
+handler = "a.wasm"
+"#;
+
+#[test]
+fn classes_share_the_slots() {
+    let loaded = load_text(CLASSES, &[]);
+    assert_eq!(loaded.problems, []);
+    let shares = loaded.config.shares();
+    assert!(shares.contended && shares.slots == 8);
+    assert_eq!(shares.classes.map(|class| class.max), [8, 8, 8, 6, 4]);
+    assert_eq!(shares.classes.map(|class| class.reserved), [1, 0, 0, 0, 0]);
+    let weights =
+        |text: &str| load_text(text, &[]).config.queues.values().map(|q| q.weight).collect::<Vec<_>>();
+    assert_eq!(weights(CLASSES), [1, 16]);
+    let changed =
+        format!("{CLASSES}[classes.critical]\nweight = 5\n").replace("concurrency = 6", "weight = 3");
+    assert_eq!(weights(&changed), [3, 5]);
+    let shown = |key: &str| {
+        loaded.effective.iter().find(|e| e.key == key).map(|e| (e.value.clone(), e.source.clone()))
+    };
+    assert_eq!(shown("classes.background.max_share"), Some(("50".into(), "default".into())));
+    assert_eq!(shown("worker.slots"), Some(("8".into(), "gristmill.toml:3".into())));
+}
+
+#[test]
+fn slots_are_enough_for_all_unless_fewer_are_written() {
+    let without = CLASSES.replace("slots = 8", "");
+    let shares = load_text(&without, &[]).config.shares();
+    assert_eq!((shares.slots, shares.contended), (16, false));
+    assert_eq!(shares.classes.map(|class| class.max), [16; 5]);
+    let shares = load_text(&without, &[("WORKER_SLOTS", "3")]).config.shares();
+    assert_eq!((shares.slots, shares.contended, shares.classes[0].reserved), (3, true, 0));
+    let half = format!("{without}[classes.background]\nmax_share = 25\n");
+    let shares = load_text(&half, &[]).config.shares();
+    assert_eq!((shares.slots, shares.contended, shares.classes[4].max), (16, true, 4));
+    let alone = half.replace("\"critical\"", "\"background\"");
+    assert!(!load_text(&alone, &[]).config.shares().contended);
+}
+
+#[rstest::rstest]
+#[case(("slots = 8", "slots = 0"), "gristmill.toml:3: `worker.slots` must be 1 to 100000")]
+#[case(
+    ("concurrency = 6", "weight = 0"),
+    "gristmill.toml:10: `queues.clean.weight` must be 1 to 1000; a queue that is to stand still is paused"
+)]
+#[case(
+    ("concurrency = 6", "reserved = 3"),
+    "gristmill.toml:10: `queues.clean.reserved` is more than `concurrency`, 2"
+)]
+#[case(("concurrency = 6", "sla = \"1s\""), "gristmill.toml:10: `queues.clean.sla` must be at least `2s`")]
+#[case(
+    ("slots = 8", "slots = 8\n[classes.low]\nmax_share = 101"),
+    "gristmill.toml:5: `classes.low.max_share` must be 1 to 100, percent of the slots"
+)]
+#[case(
+    ("slots = 8", "slots = 8\n[classes.low]\nreserved = 1"),
+    "gristmill.toml:5: `classes.low.reserved` is 1, more than the `concurrency` of its queues together, 0; slots beyond that would never be used"
+)]
+#[case(
+    ("slots = 8", "slots = 8\n[classes.background]\nreserved = 5"),
+    "gristmill.toml:5: class `background` may hold 4 slots, but 5 are reserved for it; raise `max_share`, or reserve less"
+)]
+#[case(
+    ("\"critical\"", "\"critical\"\nreserved = 9"),
+    "gristmill.toml:6: class `critical` may hold 8 slots, but 9 are reserved for it; raise `max_share`, or reserve less"
+)]
+#[case(
+    ("concurrency = 6", "concurrency = 6\nreserved = 4\n[classes.critical]\nreserved = 5"),
+    "gristmill.toml:11: 9 slots are reserved, but the worker has 8; reserve less, or raise `worker.slots`"
+)]
+fn shares_that_cannot_be(#[case] change: (&str, &str), #[case] expected: &str) {
+    let found = problems(&CLASSES.replace(change.0, change.1), &[]);
+    assert!(found.contains(&expected.to_owned()), "{found:#?}");
 }
