@@ -66,7 +66,7 @@ pub(crate) fn compiler(timeout: std::time::Duration) -> Option<Compiler> {
 pub(crate) fn sandbox(config: &Config) -> Result<Sandbox, Failure> {
     let types = || config.queues.values().flat_map(|q| q.jobs.values());
     let settings = Settings {
-        slots: config.queues.values().map(|q| q.concurrency).sum::<usize>().max(1),
+        slots: config.queues.values().map(|q| q.concurrency).sum::<usize>().clamp(1, config.shares().slots),
         max_memory: types().map(|t| t.limits.memory).max().unwrap_or(64 << 20),
         cache_dir: config.worker.cache_dir.clone(),
         compiler: compiler(config.worker.compile_timeout),

@@ -192,9 +192,9 @@ impl Scheduler {
     }
 
     /// Gives the next slot away: to whom, or `None` while no queue may have one.
-    pub fn next(&mut self) -> Option<usize> {
+    pub fn grant(&mut self) -> Option<usize> {
         let queue = self.pick()?;
-        self.grant(queue);
+        self.give(queue);
         Some(queue)
     }
 
@@ -216,7 +216,7 @@ impl Scheduler {
         self.free(queue);
         let ours = self.pick() == Some(queue);
         if ours {
-            self.grant(queue);
+            self.give(queue);
         } else {
             self.change(queue, |entry| entry.ended += 1);
         }
@@ -303,7 +303,7 @@ impl Scheduler {
         self.groups.iter().filter_map(first).min().map(|(_, queue)| queue)
     }
 
-    fn grant(&mut self, queue: usize) {
+    fn give(&mut self, queue: usize) {
         let entry = &self.queues[queue];
         let group = &mut self.groups[entry.group];
         let fair_in_class = group.share.max.saturating_sub(group.held) > group.unmet;

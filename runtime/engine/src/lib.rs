@@ -17,6 +17,7 @@ mod pump;
 mod reporter;
 mod service;
 mod settings;
+mod shares;
 mod slots;
 mod upkeep;
 mod worker;

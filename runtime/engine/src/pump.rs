@@ -9,9 +9,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
-use gristmill_core::options::Keep;
-use gristmill_core::settlement::{Action, Settlement};
+use gristmill_core::settlement::Settlement;
 use gristmill_queue::{Code, Marker, Next, Queue, QueueError, Taken, Turn, TurnRequest, Waiter};
 use gristmill_sandbox::Interrupter;
 use gristmill_telemetry::event::QueueEvent;
@@ -22,8 +20,14 @@ use tokio_util::task::TaskTracker;
 use crate::attempt::{Executor, Finished};
 use crate::iterate::schedule_next;
 use crate::listener::Listener;
-use crate::slots::Slots;
+use crate::shares::{Claim, Share};
 use crate::worker::Phase;
+
+mod rules;
+mod state;
+
+use rules::{timer, unfinishable};
+use state::State;
 
 /// Settlements, and jobs taken, per call: more would keep other clients of Redis waiting.
 const BATCH: usize = 64;
@@ -40,7 +44,8 @@ const LAST_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Pump {
     pub queue: Queue,
     pub executor: Arc<Executor>,
-    pub slots: usize,
+    /// Its part of the worker's slots.
+    pub share: Share,
     pub lock: Duration,
     /// Unique to this process; with a running number it makes each call's token.
     pub worker_id: Arc<str>,
@@ -55,39 +60,24 @@ pub(crate) struct Pump {
     pub calls: Arc<AtomicU64>,
 }
 
-enum Done {
-    Turn { settlements: Vec<(Settlement, u64)>, take: usize, result: Result<Turn, QueueError> },
-    PutBack,
-}
+/// An attempt, and since when it had its slot.
+type Ended = (Finished, Instant);
 
-struct State {
-    slots: Slots,
-    /// Ended and not yet in a call.
-    ready: Vec<(Settlement, u64)>,
-    calls: FuturesUnordered<BoxFuture<'static, Done>>,
-    /// The queue may have a job for us.
-    hungry: bool,
-    /// When to look at the queue without being woken.
-    look_at: Instant,
-    /// How long the last pause was; `None` while calls succeed.
-    pause: Option<Duration>,
-    paused_until: Instant,
+enum Done {
+    Turn {
+        settlements: Vec<(Settlement, u64)>,
+        claim: Claim,
+        since: Instant,
+        result: Result<Turn, QueueError>,
+    },
+    PutBack,
 }
 
 impl Pump {
     /// Runs until the phase is draining and nothing is held any more.
     pub(crate) async fn run(mut self, mut wakes: mpsc::UnboundedReceiver<Marker>) {
-        let now = Instant::now();
-        let mut state = State {
-            slots: Slots::new(self.slots),
-            ready: Vec::new(),
-            calls: FuturesUnordered::new(),
-            hungry: true,
-            look_at: now + POLL,
-            pause: None,
-            paused_until: now,
-        };
-        let (to_us, mut finished) = mpsc::unbounded_channel::<Finished>();
+        let mut state = State::new(self.share.max());
+        let (to_us, mut finished) = mpsc::unbounded_channel::<Ended>();
         let attempts = TaskTracker::new();
         loop {
             self.launch(&mut state);
@@ -105,6 +95,7 @@ impl Pump {
                         self.note_end(&mut state, ended);
                     }
                 }
+                () = self.share.granted() => {}
                 Some(marker) = wakes.recv() => self.wake(&mut state, marker),
                 () = tokio::time::sleep_until(timer) => {
                     if !paused {
@@ -125,23 +116,40 @@ impl Pump {
     }
 
     fn show(&self, state: &State) {
-        self.listener.set_room(self.queue.name(), self.taking() && state.slots.room(0) > 0);
+        let room = self.taking() && state.slots.room(0) > 0 && !state.waiting;
+        self.listener.set_room(self.queue.name(), room);
         self.executor.context.metrics.set_slots(self.queue.name(), state.slots.held(), state.slots.total());
     }
 
     /// Starts as many calls as there is reason for.
     fn launch(&self, state: &mut State) {
+        let max = self.share.max();
+        if max != state.slots.total() {
+            state.hungry |= max > state.slots.total();
+            state.slots.set_total(max);
+        }
+        let taking = self.taking() && !self.is_held(state);
+        if !taking {
+            self.stop_waiting(state);
+        }
         if Instant::now() < state.paused_until {
             return;
         }
         while state.calls.len() < CALLS {
             let settle = state.ready.len().min(BATCH);
-            // Taking while settling costs almost nothing, so it is always tried.
-            let wanted = self.taking() && (state.hungry || settle > 0);
-            let take = if wanted && !self.is_held(state) { state.slots.room(settle).min(BATCH) } else { 0 };
+            let eager = taking && (state.hungry || state.waiting);
             // A second call pays only when there is enough for it to do.
-            let small = settle < BATCH / 4 && !(state.hungry && take > 0);
-            if (settle == 0 && take == 0) || (!state.calls.is_empty() && small) {
+            let small = settle < BATCH / 4 && !state.calls.is_empty();
+            if small && !eager {
+                return;
+            }
+            // Taking while settling costs almost nothing, so it is always tried.
+            let wanted = eager || (taking && settle > 0);
+            let want = if wanted { state.slots.room(settle).min(BATCH) } else { 0 };
+            let claim = self.share.claim(&mut state.used, settle, want, eager);
+            let take = claim.take();
+            state.waiting = eager && take < want;
+            if take == 0 && (settle == 0 || small) {
                 return;
             }
             let settlements: Vec<_> = state.ready.drain(..settle).collect();
@@ -150,7 +158,14 @@ impl Pump {
                 state.hungry = false;
                 state.look_at = Instant::now() + POLL;
             }
-            state.calls.push(self.call(settlements, take));
+            state.calls.push(self.call(settlements, claim));
+        }
+    }
+
+    /// Lets others have what we waited for.
+    fn stop_waiting(&self, state: &mut State) {
+        if std::mem::take(&mut state.waiting) {
+            self.share.withdraw();
         }
     }
 
@@ -166,17 +181,18 @@ impl Pump {
         true
     }
 
-    fn call(&self, settlements: Vec<(Settlement, u64)>, take: usize) -> BoxFuture<'static, Done> {
+    fn call(&self, settlements: Vec<(Settlement, u64)>, claim: Claim) -> BoxFuture<'static, Done> {
         let (queue, lock, worker) = (self.queue.clone(), self.lock, self.worker_name.clone());
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
         let token: Arc<str> = format!("{}:{number}", self.worker_id).into();
         let clock = self.executor.context.clock.clone();
         let (metrics_minutes, rate_limit) = (self.metrics_minutes, self.rate_limit);
         let gates = self.executor.guards.gates(queue.name());
+        let since = Instant::now();
         Box::pin(async move {
             let request = TurnRequest {
                 settlements: &settlements,
-                take,
+                take: claim.take(),
                 token,
                 lock,
                 worker: worker.as_deref(),
@@ -186,7 +202,7 @@ impl Pump {
                 now_ms: clock.now_ms(),
             };
             let result = queue.turn(&request).await;
-            Done::Turn { settlements, take, result }
+            Done::Turn { settlements, claim, since, result }
         })
     }
 
@@ -195,14 +211,17 @@ impl Pump {
         state: &mut State,
         done: Done,
         attempts: &TaskTracker,
-        to_us: &mpsc::UnboundedSender<Finished>,
+        to_us: &mpsc::UnboundedSender<Ended>,
     ) {
-        let Done::Turn { mut settlements, take, result } = done else { return };
+        let Done::Turn { mut settlements, claim, since, result } = done else { return };
+        let (count, take) = (settlements.len(), claim.take());
         let metrics = &self.executor.context.metrics;
         let turn = match result {
             Ok(turn) => turn,
             Err(error) => {
-                state.slots.end(settlements.len(), 0, take, 0);
+                state.slots.end(count, 0, take, 0);
+                self.share.finish(claim, count, 0, 0);
+                self.stop_waiting(state);
                 for (settlement, _) in &mut settlements {
                     settlement.repeated = true;
                 }
@@ -220,7 +239,6 @@ impl Pump {
         if state.pause.take().is_some() {
             QueueEvent::RedisBack.emit(self.queue.name(), metrics);
         }
-        let count = settlements.len();
         let mut settled = 0;
         for ((settlement, at), code) in settlements.into_iter().zip(&turn.codes) {
             match code {
@@ -238,14 +256,16 @@ impl Pump {
             }
         }
         state.slots.end(count, settled, take, turn.jobs.len());
+        self.share.finish(claim, count, settled, turn.jobs.len());
         if !turn.strangers.is_empty() {
             QueueEvent::Strangers { ids: &turn.strangers }.emit(self.queue.name(), metrics);
         }
         self.executor.guards.count_taken(self.queue.name(), turn.jobs.len(), turn.gate.as_deref());
         for job in turn.jobs {
-            self.start(job, attempts, to_us);
+            self.start(job, since, attempts, to_us);
         }
         if let Some(trouble) = &turn.trouble {
+            self.stop_waiting(state);
             QueueEvent::TakeFailed { trouble }.emit(self.queue.name(), metrics);
         } else if take > 0 {
             self.plan(state, turn.next);
@@ -266,13 +286,20 @@ impl Pump {
             Next::Limited(ms) => Some(Duration::from_millis(ms.max(1)).min(MAX_LIMITED)),
             Next::Paused | Next::Maxed => None,
         };
+        self.stop_waiting(state);
         state.look_at = Instant::now() + wait.unwrap_or(POLL).min(POLL);
         if state.slots.room(0) > 0 {
             self.listener.listen(self.queue.name());
         }
     }
 
-    fn start(&self, job: Taken, attempts: &TaskTracker, to_us: &mpsc::UnboundedSender<Finished>) {
+    fn start(
+        &self,
+        job: Taken,
+        slot_since: Instant,
+        attempts: &TaskTracker,
+        to_us: &mpsc::UnboundedSender<Ended>,
+    ) {
         let interrupter = Interrupter::default();
         let since = self.executor.context.clock.now_ms();
         self.executor.held.take(&job.id, &job.name, &job.token, &interrupter, since);
@@ -283,32 +310,42 @@ impl Pump {
                 None => executor.execute(job, interrupter).await,
             };
             // Our receiver lives until every attempt has ended.
-            let _ = to_us.send(finished);
+            let _ = to_us.send((finished, slot_since));
         };
         attempts.spawn_on(attempt, &self.executor.context.guests);
     }
 
-    fn note_end(&self, state: &mut State, ended: Finished) {
+    fn note_end(&self, state: &mut State, (ended, since): Ended) {
+        let used = since.elapsed();
+        self.executor.context.metrics.add_slot_time(self.queue.name(), used);
         let (id, token) = (ended.id.clone(), Arc::clone(&ended.token));
         match ended.settlement() {
-            Some(settlement) => state.ready.push(settlement),
+            Some(settlement) => {
+                state.ready.push(settlement);
+                state.used.push(used);
+            }
             None => {
                 self.executor.held.forget(&id, &token);
                 state.slots.abandon();
+                self.share.abandon(used);
             }
         }
     }
 
     fn wake(&self, state: &mut State, marker: Marker) {
-        if !self.taking() || state.slots.room(0) == 0 {
+        let room = self.taking() && state.slots.room(0) > 0;
+        if !room || !self.share.has_chance() {
             let (waiter, keys) = (self.listener.waiter(), self.queue.keys().clone());
             state.calls.push(Box::pin(async move {
                 // Lost, a marker costs another worker a few seconds; it looks by itself.
                 let _ = Waiter::put_back(&waiter, &keys, marker).await;
                 Done::PutBack
             }));
+        }
+        if !room {
             return;
         }
+        // Without a slot for us now, we stand in line for one.
         match marker {
             Marker::Now => state.hungry = true,
             Marker::Due(at_ms) => {
@@ -317,36 +354,5 @@ impl Pump {
                 state.look_at = state.look_at.min(due);
             }
         }
-    }
-}
-
-/// When to wake up by ourselves, and whether that is the end of a pause. A pause that is over must not be waited for
-/// again: while the next call is under way, that would be at once, over and over.
-fn timer(now: Instant, paused_until: Instant, look_at: Instant) -> (Instant, bool) {
-    if now < paused_until { (paused_until, true) } else { (look_at, false) }
-}
-
-/// A job cannot complete while its children have not: it fails, as it does in BullMQ.
-fn unfinishable(settlement: Settlement, code: Code) -> Settlement {
-    let reason = match code {
-        Code::ChildrenFailed => "the job cannot complete: some of its children failed",
-        _ => "the job cannot complete: some of its children are not finished",
-    };
-    let stacktrace = serde_json::json!([reason]).to_string();
-    let action = Action::Fail { reason: reason.to_owned(), stacktrace, keep: Keep::All, attempts: 1 };
-    Settlement { action, ..settlement }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_pause_that_is_over_is_not_waited_for_again() {
-        let now = Instant::now();
-        let (soon, later) = (now + FIRST_PAUSE, now + POLL);
-        assert_eq!(timer(now, soon, later), (soon, true));
-        assert_eq!(timer(soon, soon, later), (later, false));
-        assert_eq!(timer(soon + LAST_PAUSE, soon, later), (later, false));
     }
 }

@@ -6,21 +6,30 @@ use std::time::Duration;
 
 use gristmill_core::setting::Setting;
 use gristmill_queue::{Connection, SettingRow};
+use gristmill_telemetry::Metrics;
 use gristmill_telemetry::event::SettingChanged;
 
 use crate::handlers::Handlers;
+use crate::shares::Shares;
 
 /// How often a worker looks: every change is obeyed well within a second.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Looks for as long as it is polled; while Redis is away, what was seen last holds.
-pub(crate) async fn follow(connection: Connection, handlers: Arc<Handlers>) {
+pub(crate) async fn follow(
+    connection: Connection,
+    handlers: Arc<Handlers>,
+    shares: Arc<Shares>,
+    metrics: Metrics,
+) {
     let mut known = BTreeMap::new();
     loop {
         if let Ok(rows) = connection.settings().await
             && rows != known
         {
-            handlers.set(changed(&known, &rows));
+            let settings = changed(&known, &rows);
+            shares.set(&settings, &metrics);
+            handlers.set(settings);
             known = rows;
         }
         tokio::time::sleep(LOOK).await;

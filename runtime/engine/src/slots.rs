@@ -36,6 +36,11 @@ impl Slots {
         self.held -= 1;
     }
 
+    /// Another total from now on; what is held beyond a smaller one ends as it would.
+    pub(crate) fn set_total(&mut self, total: usize) {
+        self.total = total;
+    }
+
     pub(crate) fn held(&self) -> usize {
         self.held
     }

@@ -24,6 +24,7 @@ use crate::ledger::{Ledger, resident_memory};
 use crate::lifetime::{Again, Lifetime};
 use crate::listener::Listener;
 use crate::pump::Pump;
+use crate::shares::{self, Shares};
 use crate::{learn, reporter, settings, upkeep};
 
 /// After the interrupts of a drain, settlements get this long to reach Redis.
@@ -109,7 +110,7 @@ pub struct Worker {
     context: Context,
     connection: Connection,
     handlers: Arc<Handlers>,
-    config: Config,
+    config: Arc<Config>,
     id: Arc<str>,
     control: Control,
 }
@@ -121,7 +122,7 @@ impl Worker {
         let id = uuid::Uuid::now_v7().to_string().into();
         let held = config.queues.keys().map(|queue| (queue.clone(), Arc::default())).collect();
         let control = Control { phase: watch::Sender::new(Phase::Taking), held: Arc::new(held) };
-        Self { context, connection, handlers, config, id, control }
+        Self { context, connection, handlers, config: Arc::new(config), id, control }
     }
 
     /// The handle to steer it with.
@@ -133,12 +134,8 @@ impl Worker {
     /// Runs until drained.
     pub async fn run(self) -> Drained {
         let worker = &self.config.worker;
-        let queues: Vec<Queue> = self
-            .config
-            .queues
-            .keys()
-            .map(|name| Queue::new(self.connection.clone(), &self.config.redis.prefix, name))
-            .collect();
+        let queue = |name: &String| Queue::new(self.connection.clone(), &self.config.redis.prefix, name);
+        let queues: Vec<Queue> = self.config.queues.keys().map(queue).collect();
         let held: Vec<Arc<Held>> = self.control.held.iter().map(|(_, held)| Arc::clone(held)).collect();
         let (wakes, woken): (Vec<_>, Vec<_>) = queues.iter().map(|_| mpsc::unbounded_channel()).unzip();
         let keys = queues.iter().map(|q| q.keys().clone());
@@ -150,20 +147,14 @@ impl Worker {
         beside.spawn(learn::run(self.context.clone(), Arc::clone(&self.handlers), queues.clone()));
         let definitions = self.handlers.definitions();
         let guards = Guards::new(self.connection.clone(), definitions, self.context.metrics.clone());
-        beside.spawn(settings::follow(self.connection.clone(), Arc::clone(&self.handlers)));
         let lifetime = Lifetime::new(worker.recycle_after_jobs, worker.recycle_after);
         beside.spawn(announce(self.connection.clone(), keys.collect(), worker.name.clone()));
         let (context, every) = (self.context.clone(), worker.stalled_interval);
         beside.spawn(upkeep::find_stalled(context, queues.clone(), every, worker.max_stalled_count));
-        beside.spawn(upkeep::obey_cancellations(
-            self.context.clone(),
-            self.connection.clone(),
-            queues
-                .iter()
-                .map(|queue| (queue.keys().queue_key(), queue.name().to_owned()))
-                .zip(held.iter().cloned())
-                .collect(),
-        ));
+        let named = queues.iter().map(|queue| (queue.keys().queue_key(), queue.name().to_owned()));
+        let named = named.zip(held.iter().cloned()).collect();
+        let (context, connection) = (self.context.clone(), self.connection.clone());
+        beside.spawn(upkeep::obey_cancellations(context, connection, named));
         let pairs = queues.iter().cloned().zip(held.iter().cloned()).collect();
         let mut renewal = JoinSet::new();
         renewal.spawn(upkeep::renew(self.context.clone(), pairs, worker.lock_duration));
@@ -175,7 +166,17 @@ impl Worker {
         let mut pumps = JoinSet::new();
         let mut reporters = JoinSet::new();
         let calls = Arc::new(AtomicU64::new(0));
-        for ((queue, held), woken) in queues.iter().zip(&held).zip(woken) {
+        let slots = Shares::new(&self.config);
+        self.context.metrics.set_worker_slots(self.config.shares().slots);
+        let config = Arc::clone(&self.config);
+        beside.spawn(settings::follow(
+            self.connection.clone(),
+            Arc::clone(&self.handlers),
+            Arc::clone(&slots),
+            self.context.metrics.clone(),
+        ));
+        beside.spawn(shares::age(self.context.clone(), Arc::clone(&slots), config, queues.clone()));
+        for (n, ((queue, held), woken)) in queues.iter().zip(&held).zip(woken).enumerate() {
             let (reports, reported) = mpsc::unbounded_channel();
             let metrics = self.context.metrics.clone();
             reporters.spawn(reporter::run(queue.clone(), self.context.clock.clone(), metrics, reported));
@@ -197,7 +198,7 @@ impl Worker {
             let pump = Pump {
                 queue: queue.clone(),
                 executor,
-                slots: section.concurrency,
+                share: slots.of(n),
                 rate_limit: section.rate_limit.map(|(jobs, time)| (jobs, millis(time))),
                 lock: worker.lock_duration,
                 worker_id: Arc::clone(&self.id),

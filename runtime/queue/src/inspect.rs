@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gristmill_core::options::JobOptions;
 use redis::Value;
 use serde::Serialize;
 
 use crate::Queue;
 use crate::connection::Connection;
 use crate::error::QueueError;
-use crate::turn::{integer, text};
+use crate::turn::{integer, number, text};
 
 /// A queue's states as BullMQ names them, in the order in which they are shown.
 pub const STATES: [&str; 8] =
@@ -57,6 +58,32 @@ impl Queue {
         Ok(counts)
     }
 
+    /// When the job that waits longest could first have run, ms since the epoch: the older one of those that are next
+    /// among the plain and the prioritized jobs. `None` where none waits. Since when a job waits that was started before is
+    /// not known; it counts as none.
+    pub async fn oldest_due_ms(&self) -> Result<Option<u64>, QueueError> {
+        let mut pipe = redis::pipe();
+        pipe.cmd("LINDEX").arg(self.keys.key("wait")).arg(-1);
+        pipe.cmd("ZRANGE").arg(self.keys.key("prioritized")).arg(0).arg(0).ignore_errors();
+        let heads = self.connection.call_all(&pipe).await?;
+        let mut pipe = redis::pipe();
+        let mut found = false;
+        for head in heads {
+            let id = match head {
+                Value::Array(mut ids) if !ids.is_empty() => text(ids.remove(0)),
+                Value::Array(_) | Value::Nil | Value::ServerError(_) => continue,
+                one => text(one),
+            };
+            pipe.cmd("HMGET").arg(self.keys.key(&id)).arg(&["timestamp", "opts", "ats"]);
+            found = true;
+        }
+        if !found {
+            return Ok(None);
+        }
+        let jobs = self.connection.call_all(pipe.ignore_errors()).await?;
+        Ok(jobs.into_iter().filter_map(first_due_ms).min())
+    }
+
     /// True while somebody has paused the queue.
     pub async fn is_paused(&self) -> Result<bool, QueueError> {
         let answer =
@@ -92,6 +119,16 @@ impl Queue {
             names.zip(answers).find(|(_, found)| *found != Value::Nil).map_or("unknown", |(name, _)| name);
         Ok(Some(JobView { id: id.to_owned(), state, fields, logs }))
     }
+}
+
+/// From `timestamp`, `opts` and `ats` of a job.
+fn first_due_ms(fields: Value) -> Option<u64> {
+    let Value::Array(fields) = fields else { return None };
+    let [added, options, starts] = <[Value; 3]>::try_from(fields).ok()?;
+    if added == Value::Nil || number(&starts) > 0 {
+        return None;
+    }
+    Some(number(&added).saturating_add(JobOptions::parse(&text(options)).delay_ms))
 }
 
 pub(crate) fn pairs(value: Value) -> BTreeMap<String, String> {

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use gristmill_core::metric::MAX_LABEL_VALUE;
 use gristmill_core::units::cut;
 use prometheus::{
-    Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts,
-    Registry, TextEncoder, exponential_buckets,
+    CounterVec, Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, IntGaugeVec, Opts, Registry, TextEncoder, exponential_buckets,
 };
 
 use crate::handler_metrics::HandlerMetrics;
@@ -44,6 +44,9 @@ pub(crate) struct Families {
     pub memory_pressure: IntCounterVec,
     pub slots: IntGaugeVec,
     pub slots_busy: IntGaugeVec,
+    pub slot_seconds: CounterVec,
+    pub worker_slots: IntGauge,
+    pub queue_weight: GaugeVec,
     pub locks_lost: IntCounterVec,
     pub stalled: IntCounterVec,
     pub strangers: IntCounterVec,
@@ -172,6 +175,21 @@ impl Metrics {
         self.families.slots_busy.with_label_values(&[queue]).set(gauge(busy));
     }
 
+    /// Says how many attempts the worker may run at a time.
+    pub fn set_worker_slots(&self, slots: usize) {
+        self.families.worker_slots.set(i64::try_from(slots).unwrap_or(i64::MAX));
+    }
+
+    /// Says what a queue's weight is now.
+    pub fn set_weight(&self, queue: &str, weight: f64) {
+        self.families.queue_weight.with_label_values(&[queue]).set(weight);
+    }
+
+    /// Counts for how long an attempt had a slot.
+    pub fn add_slot_time(&self, queue: &str, time: std::time::Duration) {
+        self.families.slot_seconds.with_label_values(&[queue]).inc_by(time.as_secs_f64());
+    }
+
     /// Everything in Prometheus's text format.
     #[must_use]
     pub fn render(&self) -> Vec<u8> {
@@ -210,6 +228,18 @@ impl Families {
             &["queue", "job"],
         )?;
         registry.register(Box::new(timeout_seconds.clone()))?;
+        let queue_weight = GaugeVec::new(
+            Opts::new("gristmill_queue_weight", "Weight of a queue where slots are short"),
+            &["queue"],
+        )?;
+        registry.register(Box::new(queue_weight.clone()))?;
+        let slot_seconds = CounterVec::new(
+            Opts::new("gristmill_slot_seconds_total", "For how long attempts had their slots"),
+            &["queue"],
+        )?;
+        registry.register(Box::new(slot_seconds.clone()))?;
+        let worker_slots = IntGauge::new("gristmill_worker_slots", "Attempts of all queues at a time")?;
+        registry.register(Box::new(worker_slots.clone()))?;
         // From 50 µs, what a small handler takes, to a few hours.
         let attempt = exponential_buckets(0.000_05, 4.0, 14)?;
         let wait = exponential_buckets(0.001, 4.0, 13)?;
@@ -273,6 +303,9 @@ impl Families {
             )?,
             slots: gauge("gristmill_slots", "Attempts that may run at a time", &["queue"])?,
             slots_busy: gauge("gristmill_slots_busy", "Slots that hold a job", &["queue"])?,
+            slot_seconds,
+            worker_slots,
+            queue_weight,
             locks_lost: counter(
                 "gristmill_locks_lost_total",
                 "Jobs whose lock another worker may have",

@@ -25,7 +25,7 @@ fn flooded(slots: usize, weights: &[f64]) -> Scheduler {
 }
 
 fn all_grants(scheduler: &mut Scheduler) -> Vec<usize> {
-    std::iter::from_fn(|| scheduler.next()).collect()
+    std::iter::from_fn(|| scheduler.grant()).collect()
 }
 
 fn done(scheduler: &mut Scheduler, queue: usize, used: Duration) {
@@ -46,7 +46,7 @@ fn slot_time_counts_and_not_jobs() {
     let mut scheduler = flooded(1, &[1.0, 1.0]);
     let mut used = [Duration::ZERO; 2];
     for _ in 0..1_000 {
-        let queue = scheduler.next().unwrap();
+        let queue = scheduler.grant().unwrap();
         let took = if queue == 0 { SECOND } else { SECOND / 10 };
         used[queue] += took;
         done(&mut scheduler, queue, took);
@@ -57,9 +57,9 @@ fn slot_time_counts_and_not_jobs() {
 #[test]
 fn a_slot_that_was_not_used_costs_nothing() {
     let mut scheduler = flooded(1, &[1.0, 1.0]);
-    assert_eq!(scheduler.next(), Some(0));
+    assert_eq!(scheduler.grant(), Some(0));
     scheduler.give_back(0);
-    assert_eq!(scheduler.next(), Some(0), "it is as far as before");
+    assert_eq!(scheduler.grant(), Some(0), "it is as far as before");
 }
 
 #[test]
@@ -106,10 +106,10 @@ fn a_maximum_leaves_no_credit_behind() {
 #[test]
 fn debt_is_bounded() {
     let mut scheduler = flooded(1, &[1.0, 1.0]);
-    assert_eq!(scheduler.next(), Some(0));
+    assert_eq!(scheduler.grant(), Some(0));
     done(&mut scheduler, 0, Duration::from_hours(10));
     let others = std::iter::from_fn(|| {
-        let queue = scheduler.next()?;
+        let queue = scheduler.grant()?;
         done(&mut scheduler, queue, SECOND);
         (queue == 1).then_some(())
     });
@@ -128,10 +128,10 @@ fn a_slot_that_ended_is_taken_again_only_in_its_turn() {
     assert_eq!((scheduler.held_by(1), scheduler.held()), (1, 2));
     scheduler.undo_retake(1);
     scheduler.free(1);
-    assert_eq!(scheduler.next(), Some(1));
+    assert_eq!(scheduler.grant(), Some(1));
     scheduler.free(0);
     scheduler.set_demand(1, 0);
-    assert_eq!(scheduler.next(), Some(0));
+    assert_eq!(scheduler.grant(), Some(0));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn weights_and_slots_change_while_it_runs() {
     assert_eq!(all_grants(&mut scheduler).len(), 8);
     scheduler.set_slots(2);
     for _ in 0..6 {
-        assert_eq!(scheduler.next(), None);
+        assert_eq!(scheduler.grant(), None);
         let queue = usize::from(scheduler.held_by(0) == 0);
         done(&mut scheduler, queue, SECOND);
     }
@@ -292,7 +292,7 @@ proptest! {
                     scheduler.set_demand(q, n);
                     models[q].demand = n;
                 }
-                Step::Next => match scheduler.next() {
+                Step::Next => match scheduler.grant() {
                     Some(q) => {
                         prop_assert!(models[q].demand > 0, "{q} wanted none");
                         prop_assert!(may_have(&models, &shares, slots, q), "{q} got one: {models:?}");
@@ -356,7 +356,7 @@ proptest! {
             // Whoever holds less than is reserved for it gets it, whatever the others do.
             let mut later = scheduler.clone();
             (0..models.len()).for_each(|q| later.set_demand(q, 20));
-            while later.next().is_some() {}
+            while later.grant().is_some() {}
             for (q, model) in models.iter().enumerate() {
                 prop_assert!(later.held_by(q) >= model.reserved, "{q} did not get what is kept for it: {models:?}");
             }

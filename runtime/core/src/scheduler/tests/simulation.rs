@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use super::super::*;
 
-/// Numbers of one seed (SplitMix64).
+/// Numbers of one seed (`SplitMix64`).
 struct Random(u64);
 
 impl Random {
@@ -88,7 +88,7 @@ impl World {
     }
 
     fn serve(&mut self) {
-        while let Some(n) = self.scheduler.next() {
+        while let Some(n) = self.scheduler.grant() {
             let line = &mut self.lines[n];
             line.waiting = line.waiting.saturating_sub(1);
             let took = line.length / 2 + self.random.below(line.length + 1);

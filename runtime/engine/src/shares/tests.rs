@@ -1,0 +1,130 @@
+use gristmill_core::config::{Input, load};
+use proptest::prelude::*;
+
+use super::*;
+use crate::slots::Slots;
+
+/// `slots` and, of each queue, class and concurrency.
+fn shares(slots: usize, queues: &[(&str, usize)]) -> Arc<Shares> {
+    let mut text = format!("[worker]\nslots = {slots}\n");
+    for (n, (class, concurrency)) in queues.iter().enumerate() {
+        let queue = format!(
+            "[queues.q{n}]\nclass = \"{class}\"\nconcurrency = {concurrency}\n\
+             [queues.q{n}.jobs.\"*\"]\nhandler = \"h.wasm\"\n"
+        );
+        text.push_str(&queue);
+    }
+    let loaded = load(&Input { file: Some((std::path::Path::new("t.toml"), &text)), ..Input::default() });
+    assert_eq!(loaded.problems, []);
+    Shares::new(&loaded.config)
+}
+
+fn is_woken(share: &Share) -> bool {
+    use futures_util::FutureExt;
+    share.granted().now_or_never().is_some()
+}
+
+#[test]
+fn whoever_got_none_is_woken_when_a_slot_is_free() {
+    let shares = shares(2, &[("normal", 2), ("normal", 2)]);
+    let (first, second) = (shares.of(0), shares.of(1));
+    let held = first.claim(&mut Vec::new(), 0, 2, true);
+    assert_eq!(held.take(), 2);
+    first.finish(held, 0, 0, 2);
+    assert!(!second.has_chance());
+    assert_eq!(second.claim(&mut Vec::new(), 0, 2, true), Claim::default());
+    assert!(!is_woken(&second));
+
+    // One has ended: it is the second one's, but only once the settlement is written.
+    let claim = first.claim(&mut vec![Duration::from_secs(1)], 1, 1, false);
+    assert_eq!(claim, Claim::default());
+    assert!(!is_woken(&second));
+    first.finish(claim, 1, 1, 0);
+    assert!(is_woken(&second));
+    assert_eq!(second.claim(&mut Vec::new(), 0, 2, true), Claim { again: 0, fresh: 1 });
+}
+
+#[test]
+fn a_slot_put_aside_goes_to_others_when_nobody_wants_it_any_more() {
+    let shares = shares(1, &[("normal", 1), ("normal", 1)]);
+    let (first, second) = (shares.of(0), shares.of(1));
+    let claim = first.claim(&mut Vec::new(), 0, 1, true);
+    assert_eq!(second.claim(&mut Vec::new(), 0, 1, true).take(), 0);
+    first.finish(claim, 0, 0, 0);
+    assert!(is_woken(&second));
+    assert_eq!(first.claim(&mut Vec::new(), 0, 1, true).take(), 0);
+    second.withdraw();
+    assert!(is_woken(&first));
+}
+
+#[test]
+fn enough_slots_for_all_are_not_counted() {
+    let shares = shares(4, &[("normal", 2), ("background", 2)]);
+    assert!(shares.inner.is_none());
+    let claim = shares.of(1).claim(&mut vec![Duration::ZERO; 2], 2, 2, true);
+    assert_eq!((claim, shares.of(1).has_chance()), (Claim { again: 2, fresh: 0 }, true));
+}
+
+/// A call under way: what it claimed, what it settles, what it asked for.
+type Call = (Claim, usize, usize);
+
+proptest! {
+    /// Pumps overlap their calls, which fail, bring fewer jobs than asked for, and leave settlements unwritten.
+    #[test]
+    fn never_more_held_than_slots_of_queue_and_worker(
+        slots in 1usize..12,
+        totals in prop::collection::vec(1usize..9, 3),
+        steps in prop::collection::vec((0usize..3, 0usize..9, 0usize..9, 0usize..9, 0u8..6), 1..150),
+    ) {
+        let classes = ["critical", "normal", "background"];
+        let queues: Vec<_> = classes.into_iter().zip(totals.iter().copied()).collect();
+        let shares = shares(slots, &queues);
+        // (slots, jobs that run, ended and in no call, calls)
+        let mut pumps: Vec<(Slots, usize, usize, Vec<Call>)> = totals.iter().map(|total| (Slots::new(*total), 0, 0, Vec::new())).collect();
+        for (n, settle, got, written, step) in steps {
+            let share = shares.of(n);
+            let (own, running, ready, calls) = &mut pumps[n];
+            match step {
+                0 | 1 if calls.len() < 2 => {
+                    let ended = settle.min(*running);
+                    *running -= ended;
+                    *ready += ended;
+                    let settle = (*ready).min(8);
+                    let claim = share.claim(&mut vec![Duration::from_millis(7); ended], settle, own.room(settle), step == 0);
+                    *ready -= settle;
+                    own.begin(settle, claim.take());
+                    calls.push((claim, settle, claim.take()));
+                }
+                2..=4 if !calls.is_empty() => {
+                    let (claim, settle, take) = calls.remove(0);
+                    // As the script does: each settlement that may not be written costs a job.
+                    let settled = if step == 2 { 0 } else { written.min(settle) };
+                    let taken = if step == 2 { 0 } else { got.min(take.saturating_sub(settle - settled)) };
+                    own.end(settle, settled, take, taken);
+                    share.finish(claim, settle, settled, taken);
+                    *ready += settle - settled;
+                    *running += taken;
+                    if step == 2 {
+                        share.withdraw();
+                    }
+                }
+                5 if *running > 0 => {
+                    *running -= 1;
+                    own.abandon();
+                    share.abandon(Duration::from_millis(3));
+                }
+                _ => {}
+            }
+            let held: usize = pumps.iter().map(|(own, ..)| own.held()).sum();
+            prop_assert!(held <= slots, "{held} of {slots}");
+            prop_assert!(pumps.iter().all(|(own, ..)| own.held() <= own.total()));
+            if let Some(inner) = shares.lock() {
+                for (n, (own, running, ready, calls)) in pumps.iter().enumerate() {
+                    let asked: usize = calls.iter().map(|(claim, settle, _)| claim.fresh + settle).sum();
+                    let counted = inner.scheduler.held_by(n) - inner.aside[n];
+                    prop_assert_eq!(counted, running + ready + asked, "queue {}: {:?}", n, own);
+                }
+            }
+        }
+    }
+}
