@@ -1,8 +1,10 @@
 //! Settings that are changed while workers run: kept in Redis, obeyed by all of them, before what their files say.
 
+use std::collections::BTreeMap;
+
 use crate::config::Config;
 use crate::limiter::{Tier, check_tiers, is_name};
-use crate::units::parse_rate;
+use crate::units::{closest, parse_rate};
 
 /// Bytes of a key, or of a value as text.
 pub const MAX_SETTING: usize = 1 << 10;
@@ -38,14 +40,30 @@ pub enum Setting {
 }
 
 impl Setting {
-    /// Puts it into a configuration; false when that has nothing of this name.
-    pub fn apply(&self, config: &mut Config) -> bool {
-        match self {
-            Self::Tiers { limiter, tiers } => {
-                config.limiters.get_mut(limiter).map(|known| known.tiers.clone_from(tiers)).is_some()
+    /// Puts it into a configuration. `Err`: that has nothing of this name, or cannot live with it.
+    pub fn apply(&self, config: &mut Config) -> Result<(), String> {
+        let Self::Tiers { limiter, tiers } = self else {
+            let (Self::Weight { queue, .. } | Self::Concurrency { queue, .. }) = self else { return Ok(()) };
+            return known("queue", queue, &config.queues);
+        };
+        known("limiter", limiter, &config.limiters)?;
+        let least = tiers.iter().min_by_key(|tier| tier.limit);
+        for (queue, section) in &config.queues {
+            let charges = section.jobs.values().flat_map(|job| &job.limiters);
+            let dear = charges.filter(|charge| charge.limiter == *limiter).max_by_key(|charge| charge.cost);
+            if let (Some(charge), Some(tier)) = (dear, least)
+                && tier.limit < charge.cost
+            {
+                return Err(format!(
+                    "a job of queue `{queue}` costs {}, which `{tier}` never has",
+                    charge.cost
+                ));
             }
-            Self::Weight { queue, .. } | Self::Concurrency { queue, .. } => config.queues.contains_key(queue),
         }
+        if let Some(known) = config.limiters.get_mut(limiter) {
+            known.tiers.clone_from(tiers);
+        }
+        Ok(())
     }
 
     /// Reads a key as the configuration would name it, and its value: rates with commas between them, or a number.
@@ -79,6 +97,15 @@ impl Setting {
     }
 }
 
+fn known<T>(noun: &str, name: &str, all: &BTreeMap<String, T>) -> Result<(), String> {
+    if all.contains_key(name) {
+        return Ok(());
+    }
+    let near = closest(name, all.keys().map(String::as_str));
+    let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+    Err(format!("no {noun} is called `{name}`{hint}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,5 +124,20 @@ mod tests {
     #[case("redis.url", "x", false)]
     fn settings(#[case] key: &str, #[case] value: &str, #[case] fits: bool) {
         assert_eq!(Setting::parse(key, value).is_ok(), fits, "{:?}", Setting::parse(key, value));
+    }
+
+    #[test]
+    fn what_the_configuration_cannot_live_with() {
+        let text = "[limiters.api]\ntiers = [\"20/s\"]\n[queues.q.jobs.\"*\"]\nhandler = \"h.wasm\"\n\
+                    limiters = [{ name = \"api\", cost = 10 }]\n";
+        let file = Some((std::path::Path::new("gristmill.toml"), text));
+        let mut config = crate::config::load(&crate::config::Input { file, ..Default::default() }).config;
+        let mut apply = |key, value| Setting::parse(key, value).unwrap().apply(&mut config);
+        assert_eq!(apply("limiters.api.tiers", "10/s"), Ok(()));
+        assert!(apply("limiters.api.tiers", "10/s,9/min").unwrap_err().contains("costs 10"));
+        assert!(apply("limiters.apo.tiers", "10/s").unwrap_err().ends_with("did you mean `api`?"));
+        assert!(apply("queues.r.weight", "2").unwrap_err().contains("no queue is called `r`"));
+        assert_eq!(apply("queues.q.weight", "2"), Ok(()));
+        assert_eq!(config.limiters["api"].tiers[0].limit, 10);
     }
 }

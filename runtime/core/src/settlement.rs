@@ -52,6 +52,11 @@ pub enum Action {
         /// From now.
         delay_ms: u64,
     },
+    /// To `delayed`: a limiter or a breaker held it back before it began. That is counted apart and was no start.
+    Hold {
+        /// From now.
+        delay_ms: u64,
+    },
     /// Back to the front of the queue, with no attempt counted.
     Release,
     /// To `waiting-children`, or to `delayed` for a moment when no child is pending any more.

@@ -338,6 +338,7 @@ mod tests {
             deferred_failure: Some("child failed".into()),
             stacktrace: None,
             scheduler: None,
+            held: 0,
             token: "t".into(),
         }
     }

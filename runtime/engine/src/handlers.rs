@@ -100,6 +100,12 @@ impl Handlers {
         Ok(())
     }
 
+    /// Whether this worker could obey a setting.
+    pub fn check(&self, setting: &Setting) -> Result<(), String> {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        setting.apply(&mut told.0.clone())
+    }
+
     /// Takes settings that go before those of the configuration, now and when that is read again.
     pub(crate) fn set(&self, settings: Vec<Setting>) {
         self.tell(|told| told.1 = settings);
@@ -111,7 +117,7 @@ impl Handlers {
         let (config, settings) = &*told;
         let mut config = config.clone();
         for setting in settings {
-            // One of another worker's queues is none of ours.
+            // What cannot be obeyed was told of when it was set.
             let _ = setting.apply(&mut config);
         }
         self.definitions.store(Arc::new(Definitions::new(&config)));

@@ -35,8 +35,8 @@ const BATCH: usize = 64;
 const CALLS: usize = 2;
 /// How long an idle queue goes without a look, should a marker be lost.
 const POLL: Duration = Duration::from_secs(5);
-/// The longest wait for a rate limit that a queue shares with others, so that due jobs are still promoted.
-const MAX_LIMITED: Duration = Duration::from_secs(30);
+/// The longest wait for a limiter, a breaker or a rate limit: it may be reset, or changed, before.
+const MAX_LIMITED: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -116,7 +116,7 @@ impl Pump {
     }
 
     fn show(&self, state: &State) {
-        let room = self.taking() && state.slots.room(0) > 0 && !state.waiting;
+        let room = self.taking() && state.slots.room(0) > 0 && !state.waiting && !state.limited;
         self.listener.set_room(self.queue.name(), room);
         self.executor.context.metrics.set_slots(self.queue.name(), state.slots.held(), state.slots.total());
     }
@@ -156,6 +156,7 @@ impl Pump {
             state.slots.begin(settle, take);
             if take > 0 {
                 state.hungry = false;
+                state.limited = false;
                 state.look_at = Instant::now() + POLL;
             }
             state.calls.push(self.call(settlements, claim));
@@ -283,12 +284,16 @@ impl Pump {
                 let now = self.executor.context.clock.now_ms();
                 Duration::from_millis(due.saturating_sub(now).max(1))
             }),
-            Next::Limited(ms) => Some(Duration::from_millis(ms.max(1)).min(MAX_LIMITED)),
+            Next::Limited(ms) => {
+                // Others are not limited, maybe: markers are theirs until we look again.
+                state.limited = true;
+                Some(Duration::from_millis(ms.max(1)).min(MAX_LIMITED))
+            }
             Next::Paused | Next::Maxed => None,
         };
         self.stop_waiting(state);
         state.look_at = Instant::now() + wait.unwrap_or(POLL).min(POLL);
-        if state.slots.room(0) > 0 {
+        if state.slots.room(0) > 0 && !state.limited {
             self.listener.listen(self.queue.name());
         }
     }
@@ -333,7 +338,7 @@ impl Pump {
     }
 
     fn wake(&self, state: &mut State, marker: Marker) {
-        let room = self.taking() && state.slots.room(0) > 0;
+        let room = self.taking() && state.slots.room(0) > 0 && !state.limited;
         if !room || !self.share.has_chance() {
             let (waiter, keys) = (self.listener.waiter(), self.queue.keys().clone());
             state.calls.push(Box::pin(async move {

@@ -27,7 +27,7 @@ pub(crate) async fn follow(
         if let Ok(rows) = connection.settings().await
             && rows != known
         {
-            let settings = changed(&known, &rows);
+            let settings = changed(&known, &rows, |setting| handlers.check(setting));
             shares.set(&settings, &metrics);
             handlers.set(settings);
             known = rows;
@@ -37,13 +37,17 @@ pub(crate) async fn follow(
 }
 
 /// What the new rows say, with a word on each that differs.
-fn changed(known: &BTreeMap<String, SettingRow>, rows: &BTreeMap<String, SettingRow>) -> Vec<Setting> {
+fn changed(
+    known: &BTreeMap<String, SettingRow>,
+    rows: &BTreeMap<String, SettingRow>,
+    check: impl Fn(&Setting) -> Result<(), String>,
+) -> Vec<Setting> {
     for key in known.keys().filter(|key| !rows.contains_key(*key)) {
         SettingChanged { key, value: None, by: "", refused: None }.emit();
     }
     let mut settings = Vec::new();
     for (key, row) in rows {
-        let setting = Setting::parse(key, &row.value);
+        let setting = Setting::parse(key, &row.value).and_then(|setting| check(&setting).map(|()| setting));
         if known.get(key) != Some(row) {
             let refused = setting.as_ref().err().map(String::as_str);
             SettingChanged { key, value: Some(&row.value), by: &row.by, refused }.emit();

@@ -98,8 +98,10 @@ pub struct Taken {
     pub timestamp_ms: u64,
     /// Attempts that ended (`atm`).
     pub attempts_made: u32,
-    /// Times that it was started before (`ats`); more than `attempts_made` after deferrals and stalls.
+    /// Times that it was started before (`ats`, less `held`); more than `attempts_made` after deferrals and stalls.
     pub started_before: u32,
+    /// Times that a limiter or a breaker held it back.
+    pub held: u32,
     /// A failure that was decided while no worker held it (`defa`): fail it, do not run it.
     pub deferred_failure: Option<String>,
     /// JSON array of strings.
@@ -156,13 +158,13 @@ fn write(call: &mut Call<'_>, settlement: &Settlement, finished_ms: u64) {
             call.arg("retry").arg(finished_ms).arg(reason).arg(stacktrace).arg(delay_ms);
             call.arg(u8::from(*lifo)).arg(none).arg(none);
         }
-        Action::Delay { delay_ms } => {
+        Action::Delay { delay_ms } | Action::Hold { delay_ms } => {
             call.arg("delay")
                 .arg(finished_ms)
                 .arg(none)
                 .arg(none)
                 .arg(delay_ms)
-                .arg(none)
+                .arg(u8::from(matches!(settlement.action, Action::Hold { .. })))
                 .arg(none)
                 .arg(none);
         }
@@ -235,10 +237,12 @@ fn code(value: &Value) -> Code {
 /// Fields in the order in which `turn.lua` reads them.
 fn taken(value: Value, token: &Arc<str>) -> Option<Taken> {
     let Value::Array(fields) = value else { return None };
-    let [name, data, opts, timestamp, made, started, deferred, stacktrace, old_made, scheduler, id] =
-        <[Value; 11]>::try_from(fields).ok()?;
+    let [name, data, opts, timestamp, made, started, deferred, stacktrace, old_made, scheduler, held, id] =
+        <[Value; 12]>::try_from(fields).ok()?;
     let optional = |value: Value| (value != Value::Nil).then(|| text(value));
     let made = if made == Value::Nil { old_made } else { made };
+    let count = |value: &Value| u32::try_from(number(value)).unwrap_or(u32::MAX);
+    let held = count(&held);
     Some(Taken {
         id: text(id),
         name: text(name),
@@ -248,8 +252,9 @@ fn taken(value: Value, token: &Arc<str>) -> Option<Taken> {
         },
         opts: optional(opts).unwrap_or_default(),
         timestamp_ms: number(&timestamp),
-        attempts_made: u32::try_from(number(&made)).unwrap_or(u32::MAX),
-        started_before: u32::try_from(number(&started)).unwrap_or(u32::MAX),
+        attempts_made: count(&made),
+        started_before: count(&started).saturating_sub(held),
+        held,
         deferred_failure: optional(deferred),
         stacktrace: optional(stacktrace),
         scheduler: optional(scheduler),

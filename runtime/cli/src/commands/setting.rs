@@ -32,10 +32,9 @@ async fn run(command: SettingCommand, global: &Global) -> Result<ExitCode, Failu
         }
         SettingCommand::Set { key, value } => {
             let setting = Setting::parse(&key, &value).map_err(Failure::usage)?;
-            if !setting.apply(&mut config) {
-                anstream::eprintln!(
-                    "warning: the configuration here has nothing called so; other workers' may"
-                );
+            // Without a configuration here, the workers' are not known.
+            if !config.queues.is_empty() {
+                setting.apply(&mut config).map_err(Failure::usage)?;
             }
             let row = SettingRow { value, by: who(), at_ms: Clock::System.now_ms() };
             connection.set_setting(&key, &row).await?;

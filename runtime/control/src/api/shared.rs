@@ -166,7 +166,8 @@ pub(super) async fn set(
 ) -> ApiResult<StatusCode> {
     let SettingBody { value } = required(&body)?;
     let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    Setting::parse(&key, &value).map_err(ApiError::bad)?;
+    let setting = Setting::parse(&key, &value).map_err(ApiError::bad)?;
+    pages.sources.handlers.check(&setting).map_err(ApiError::bad)?;
     pages.connected().await?.set_setting(&key, &SettingRow { value, by, at_ms: now_ms() }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -23,7 +23,7 @@ impl Executor {
         if limiters.is_empty() && breakers.is_empty() || attempt.interrupter.reason().is_some() {
             return Ok(Vec::new());
         }
-        let again = taken.started_before > taken.attempts_made;
+        let again = taken.held > 0;
         let answer = self.guards.admit(&self.queue, limiters, breakers, &attempt.job.data, again).await;
         answer.map_err(|held| {
             // A little apart, so that jobs that were given the same time do not come at once.
@@ -37,7 +37,7 @@ impl Executor {
             if !again {
                 attempt.host.log(Level::Info, format!("held back by the {} `{}`", held.noun, held.name));
             }
-            Action::Delay { delay_ms }
+            Action::Hold { delay_ms }
         })
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct State {
     pub hungry: bool,
     /// The worker had fewer slots for us than we wanted.
     pub waiting: bool,
+    /// A limiter, a breaker or a rate limit lets nothing start before then.
+    pub limited: bool,
     /// When to look at the queue without being woken.
     pub look_at: Instant,
     /// How long the last pause was; `None` while calls succeed.
@@ -39,6 +41,7 @@ impl State {
             calls: FuturesUnordered::new(),
             hungry: true,
             waiting: false,
+            limited: false,
             look_at: now + POLL,
             pause: None,
             paused_until: now,

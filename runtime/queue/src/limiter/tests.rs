@@ -194,7 +194,7 @@ async fn first_refused_first_served() {
     assert!(late.is_some_and(|late| late <= 5), "{order:?}");
     // The first ten at once, then one every 100 ms from when the first of them no longer counts.
     let took = ended - began;
-    assert!((7_000..=8_000).contains(&took), "{took} ms");
+    assert!((7_000..=8_200).contains(&took), "{took} ms");
 }
 
 #[tokio::test]

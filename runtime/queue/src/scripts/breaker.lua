@@ -40,8 +40,11 @@ local function enter()
   if room == 0 then
     return { 0, math.ceil(wait), breaker.epoch, breaker.state, before }
   end
-  if breaker.state == "open" or breaker["until"] <= at then
+  if breaker.state == "open" then
     go("half-open")
+  elseif breaker["until"] <= at then
+    -- Those that were let through may be gone with their worker; if they are not, their end still counts.
+    breaker.probes, breaker["until"] = 0, at + spec.open_for
   end
   breaker.probes = breaker.probes + 1
   save()

@@ -7,6 +7,7 @@
 --
 -- The lines keep the order of jobs that are sent away. Each gets a time of its own, one after another as fast as the
 -- limiter allows; those that come again and find no room line up at the front, those that come first behind all.
+local PACE, IDLE = 1.03, 1000
 local at = tonumber(ARGV[3]) or server_time()
 local specs = cjson.decode(ARGV[4])
 local line = tonumber(ARGV[5])
@@ -29,6 +30,23 @@ for i, loaded in ipairs(all) do
 end
 
 local granted, wait, which, window = limits_room(all, 1, 1)
+if line > 0 then
+  for _, loaded in ipairs(all) do
+    local step = 0
+    for _, tier in ipairs(loaded.tiers) do
+      step = math.max(step, tier.window * loaded.spec.cost / tier.limit)
+    end
+    -- A little slower than the limit, which a sliding window does not reach quite: else some would always come too soon.
+    step = step * PACE
+    -- Nobody of the line has come who should have: they are gone. Or the limit is another: they come when they were told.
+    if loaded.at > loaded.alive + 2 * step + IDLE or loaded.step ~= step then
+      loaded.front, loaded.tail, loaded.alive, loaded.step = 0, 0, 0, step
+    end
+    if line == 2 then
+      loaded.alive = math.max(loaded.alive, loaded.at)
+    end
+  end
+end
 if line == 1 then
   for i, loaded in ipairs(all) do
     local queued = math.max(loaded.front, loaded.tail) - loaded.at
@@ -47,12 +65,12 @@ if window == 0 then
   window = loaded.tiers[1].window
 end
 if line > 0 then
-  local step = 0
-  for _, tier in ipairs(loaded.tiers) do
-    step = math.max(step, tier.window * loaded.spec.cost / tier.limit)
-  end
+  local step = loaded.step
   local soonest = loaded.at + wait
   if line == 1 then
+    if math.max(loaded.front, loaded.tail) <= loaded.at then
+      loaded.alive = soonest
+    end
     loaded.tail = math.max(soonest, loaded.tail + step)
     wait = loaded.tail - loaded.at
   else

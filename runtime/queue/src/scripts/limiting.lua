@@ -1,5 +1,6 @@
 -- Limiters. Each key of a limiter has one string, that of `cmsgpack`: the time of the last change, two times of the
--- lines of waiting jobs, and for each tier its window and what the algorithm counts. Times are the server's, in ms.
+-- lines of waiting jobs, the last time that somebody of them came or is to come, how far apart they were told to come, and for each tier its window and what
+-- the algorithm counts. Times are the server's, in ms.
 --   sliding-window  until, units, until, units …: units and when they no longer count, relative to the last change
 --   token-bucket    tokens, with their fraction, at the last change
 --   fixed-window    number of the window, units
@@ -129,20 +130,20 @@ local function load_limit(spec, at)
   local text = call("GET", loaded.key)
   local ok, state = pcall(cmsgpack.unpack, text or "")
   if not text or not ok or type(state) ~= "table" or state[1] ~= spec.algorithm then
-    state = { spec.algorithm, at, 0, 0 }
+    state = { spec.algorithm, at, 0, 0, 0, 0 }
   end
   loaded.known = text ~= false
   -- A server whose clock is set back goes on where it was, but not for longer than the longest window.
   if at < state[2] and state[2] - at <= spec.tiers[#spec.tiers] then
     at = state[2]
   end
-  loaded.at, loaded.front, loaded.tail = at, state[3], state[4]
+  loaded.at, loaded.front, loaded.tail, loaded.alive, loaded.step = at, state[3], state[4], state[5], state[6]
   local passed = at - state[2]
   loaded.tiers = {}
   for i = 1, #spec.tiers, 2 do
     local limit, window = spec.tiers[i], spec.tiers[i + 1]
     local data
-    for j = 5, #state, 2 do
+    for j = 7, #state, 2 do
       if state[j] == window then
         data = passed < 0 and loaded.rule.fresh(limit, window, at)
           or loaded.rule.advance(state[j + 1], passed, limit, window, at)
@@ -163,7 +164,7 @@ local function load_limits(specs, at)
 end
 
 local function save_limit(loaded)
-  local state = { loaded.spec.algorithm, loaded.at, loaded.front, loaded.tail }
+  local state = { loaded.spec.algorithm, loaded.at, loaded.front, loaded.tail, loaded.alive, loaded.step }
   local life = math.max(loaded.front, loaded.tail) - loaded.at
   for _, tier in ipairs(loaded.tiers) do
     state[#state + 1] = tier.window

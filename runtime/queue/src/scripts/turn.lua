@@ -7,7 +7,7 @@
 --   complete  return value, -, keep count, keep age s, keep limit, -
 --   fail      reason, stacktrace, keep count, keep age s, keep limit, attempts
 --   retry     reason, stacktrace, delay ms, lifo 0|1, -, -
---   delay     -, -, delay ms, -, -, -
+--   delay     -, -, delay ms, 1 when a limiter or breaker held it back, -, -
 --   release   -
 --   children  -, -, delay ms when none is pending, -, -, -
 --   Keep count: -1 keeps all, 0 removes at once. Keep age: -1 is none.
@@ -197,6 +197,10 @@ function actions.retry(id, key, at, job)
 end
 
 function actions.delay(id, key, at)
+  if ARGV[at + 7] == "1" then
+    -- Ours: starts that were none. BullMQ passes over fields that it does not know.
+    call("HINCRBY", key, "gmh", 1)
+  end
   delay(id, key, tonumber(ARGV[at + 6]))
 end
 
@@ -290,7 +294,7 @@ local function settle()
     call("DEL", unpack(freed))
     call("SREM", base .. "stalled", unpack(settled))
     if groups then
-      call("HDEL", group_of_key(), unpack(settled))
+      call("HDEL", group_key("group-of"), unpack(settled))
     end
   end
   store_run()
@@ -394,7 +398,7 @@ local function start(id, jobs, strangers)
   local key = base .. id
   local job = redis.pcall(
     "HMGET", key, "name", "data", "opts", "timestamp", "atm", "ats", "defa", "stacktrace", "attemptsMade",
-    "rjk"
+    "rjk", "gmh"
   )
   if job.err or not job[1] then
     -- An id without a job: nothing could run it.
@@ -412,7 +416,7 @@ local function start(id, jobs, strangers)
   else
     call("HSET", key, "processedOn", now, "ats", starts, "pb", worker)
   end
-  job[11] = id
+  job[12] = id
   jobs[#jobs + 1] = job
 end
 
