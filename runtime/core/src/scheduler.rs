@@ -5,16 +5,16 @@
 //! advance with the mean of its queue's attempts; that is corrected by what it really took when it ends.
 //!
 //! Who was away starts at the clock, which is how far the others are: no credit is hoarded. Nor is debt: what a queue is
-//! charged leads the clock by at most [`DEBT_TIME`] or [`DEBT_ATTEMPTS`] of its attempts.
+//! charged leads the clock by at most [`DEBT_TIME`] or [`DEBT_ATTEMPTS`] of its attempts, by its weight.
 //!
 //! **The longest wait.** A queue `q` that has demand, and is below its own and its class's maximum, gets a slot within
 //!
 //! ```text
-//! longest + (W × (debt(q) + (held(q) + 1) × longest(q)) / weight(q) + Σ (max(i) + 1) × longest(i)) / open
+//! longest + (W × (debt(q) + (held(q) + 1) × longest(q) / weight(q)) + Σ (5 × max(i) + 2) × longest(i)) / open
 //! ```
 //!
 //! where `W` is the sum of the other queues' weights, the sum goes over them, `longest` are the longest attempts,
-//! `debt(q)` is the bound above, and `open` are the slots that are reserved for nobody. Queues with a reservation wait
+//! `debt(q)` is what its virtual time leads the clock by, and `open` are the slots that are reserved for nobody. Queues with a reservation wait
 //! only for their maxima while they hold less than it.
 
 use std::collections::BTreeSet;
@@ -79,8 +79,8 @@ struct Entry {
     ended: usize,
     /// Charged so far, in ns of slot time by weight.
     charged: u128,
-    /// Mean of its attempts, in ns.
-    mean: f64,
+    /// Mean of its attempts, in ns; `None` before the first has ended.
+    mean: Option<f64>,
     /// Where it stands in its group's sets while it can use a slot.
     place: Option<u128>,
 }
@@ -117,9 +117,13 @@ impl Entry {
         (ns / self.share.weight) as u128
     }
 
+    fn mean(&self) -> f64 {
+        self.mean.unwrap_or(nanos(FIRST_GUESS))
+    }
+
     /// Of this many attempts of mean length.
     fn advance(&self, attempts: usize) -> u128 {
-        self.virtual_ns(attempts as f64 * self.mean)
+        self.virtual_ns(attempts as f64 * self.mean())
     }
 
     /// With what its attempts are charged in advance.
@@ -167,7 +171,7 @@ impl Scheduler {
             running: 0,
             ended: 0,
             charged: 0,
-            mean: nanos(FIRST_GUESS),
+            mean: None,
             place: None,
         });
         self.change(number, |entry| entry.share = share);
@@ -202,10 +206,11 @@ impl Scheduler {
     pub fn end(&mut self, queue: usize, used: Duration) {
         let clock = self.groups[self.queues[queue].group].clock;
         self.change(queue, |entry| {
-            let debt = nanos(DEBT_TIME).max(f64::from(DEBT_ATTEMPTS) * entry.mean);
+            let debt = nanos(DEBT_TIME).max(f64::from(DEBT_ATTEMPTS) * entry.mean());
             let most = entry.charged.max(clock + entry.virtual_ns(debt));
             entry.charged = (entry.charged + entry.virtual_ns(nanos(used))).min(most);
-            entry.mean += (nanos(used) - entry.mean) * NEWEST;
+            let mean = entry.mean.unwrap_or(nanos(used));
+            entry.mean = Some(mean + (nanos(used) - mean) * NEWEST);
             entry.running -= 1;
             entry.ended += 1;
         });

@@ -15,6 +15,7 @@ mod limits;
 pub(crate) mod process;
 mod sandbox;
 mod scale;
+mod scheduler;
 pub(crate) mod table;
 
 use anyhow::Result;
@@ -56,6 +57,9 @@ pub(crate) struct BenchArguments {
     /// Only what an attempt costs in other languages: needs npm and pip
     #[arg(long, conflicts_with_all = ["throughput_only", "scale_only", "hostile_only", "leak_only", "limits_only"])]
     languages_only: bool,
+    /// Only what a decision of the scheduler costs
+    #[arg(long, conflicts_with_all = ["throughput_only", "scale_only", "hostile_only", "leak_only"])]
+    scheduler_only: bool,
     /// Jobs that leak
     #[arg(long, default_value_t = 1_000_000)]
     leak_jobs: usize,
@@ -89,6 +93,15 @@ fn contenders() -> Vec<Contender> {
 }
 
 pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
+    if arguments.scheduler_only {
+        let mut report = table::Report::new(Vec::new());
+        report.scheduler = Some(scheduler::measure()?);
+        table::print_scheduler(&report);
+        if arguments.json {
+            table::print_json(&report);
+        }
+        return Ok(());
+    }
     need_redis()?;
     if arguments.hostile_only || arguments.leak_only || arguments.languages_only {
         return worker_only(arguments);

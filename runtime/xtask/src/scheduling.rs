@@ -1,5 +1,6 @@
 //! `cargo xtask test scheduling`: who runs next, on the real binary.
 
+mod flooded;
 mod limited;
 mod outage;
 
@@ -11,6 +12,7 @@ use anyhow::Result;
 pub(crate) fn prove(binary: &Path) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
+        flooded::prove(binary).await?;
         limited::prove(binary).await?;
         outage::prove(binary).await
     })

@@ -25,7 +25,7 @@ enum Part {
     Conformance,
     /// BullMQ's workers and ours on shared queues while they are killed: all jobs when named, else a few
     Fleet,
-    /// Who runs next on the real binary: a limiter on several workers, a breaker during an outage
+    /// Who runs next on the real binary: flooded queues, a limiter on several workers, a breaker during an outage
     Scheduling,
     /// Hostile guests beside a healthy queue on the real binary: 200 of each kind when named, else 20
     Hostile,
@@ -36,10 +36,7 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
     if runs(Part::Lint) {
         lint()?;
     }
-    if [Part::Unit, Part::Integration, Part::Conformance, Part::Fleet, Part::Scheduling, Part::Hostile]
-        .into_iter()
-        .any(runs)
-    {
+    if Part::value_variants().iter().any(|part| *part != Part::Lint && runs(*part)) {
         need_redis()?;
         guests::build()?;
     }

@@ -82,6 +82,46 @@ fn no_credit_is_hoarded_while_a_queue_is_away() {
     assert!((19..=22).contains(&jobs[1]), "{jobs:?}");
 }
 
+#[test]
+fn who_comes_back_is_level_with_the_others() {
+    let mut scheduler = flooded(1, &[1.0, 1.0]);
+    scheduler.set_demand(1, 0);
+    for _ in 0..100 {
+        assert_eq!(scheduler.grant(), Some(0));
+        done(&mut scheduler, 0, SECOND);
+    }
+    scheduler.set_demand(1, usize::MAX);
+    for expected in [1, 0, 1, 0] {
+        assert_eq!(scheduler.grant(), Some(expected));
+        done(&mut scheduler, expected, SECOND);
+    }
+}
+
+/// The same for a class: what it may not have is nothing that it is owed once it weighs less.
+#[test]
+fn the_maximum_of_a_class_leaves_no_credit_behind() {
+    let mut scheduler =
+        Scheduler::new(4, |class| ClassShare { max: if class == Class::Low { 1 } else { 4 }, reserved: 0 });
+    for (n, class) in [Class::Low, Class::Normal].into_iter().enumerate() {
+        scheduler.add(queue(class, 1.0, 4));
+        scheduler.set_demand(n, usize::MAX);
+    }
+    let low = |scheduler: &mut Scheduler, turns: usize| {
+        let mut jobs = 0;
+        for _ in 0..turns {
+            for queue in all_grants(scheduler) {
+                jobs += usize::from(queue == 0);
+                done(scheduler, queue, SECOND);
+            }
+        }
+        jobs
+    };
+    assert_eq!(low(&mut scheduler, 1_000), 1_000);
+    scheduler.set_weight(0, 0.1);
+    let jobs = low(&mut scheduler, 100);
+    assert!((30..=45).contains(&jobs), "{jobs}");
+}
+
 /// A queue that its maximum held back far behind the clock has no claim on all slots once it may have more, and one that
 /// comes later does not wait for it.
 #[test]

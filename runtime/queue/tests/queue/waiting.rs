@@ -58,6 +58,22 @@ async fn counts_states_and_names_are_read() {
 }
 
 #[tokio::test]
+async fn the_oldest_waiting_job_says_since_when() {
+    let mut bench = Bench::new().await;
+    assert_eq!(bench.queue.oldest_due_ms().await.unwrap(), None);
+    bench.add(&[job("{}"), job("{}"), with(r#"{"priority":2}"#)]).await;
+    bench.redis::<()>("HSET bull:q:1 timestamp 5000 opts {\"delay\":70}").await;
+    bench.redis::<()>("HSET bull:q:2 timestamp 4000").await;
+    bench.redis::<()>("HSET bull:q:3 timestamp 6000").await;
+    assert_eq!(bench.queue.oldest_due_ms().await.unwrap(), Some(5_070), "the one that is next");
+    bench.redis::<()>("HSET bull:q:3 timestamp 3000").await;
+    assert_eq!(bench.queue.oldest_due_ms().await.unwrap(), Some(3_000));
+    bench.redis::<()>("HSET bull:q:3 ats 1").await;
+    bench.redis::<()>("DEL bull:q:1").await;
+    assert_eq!(bench.queue.oldest_due_ms().await.unwrap(), None, "one was started before, one is gone");
+}
+
+#[tokio::test]
 async fn events_are_followed_from_now_on() {
     let bench = Bench::new().await;
     bench.add_plain(1).await;

@@ -13,6 +13,7 @@ use super::leak::Leak;
 use super::limits::Limits;
 use super::sandbox::Sandbox;
 use super::scale::Scale;
+use super::scheduler::Scheduler;
 
 pub(crate) struct Report {
     pub results: Vec<Result_>,
@@ -23,6 +24,7 @@ pub(crate) struct Report {
     pub hostile: Option<Hostile>,
     pub leak: Option<Leak>,
     pub languages: Vec<Language>,
+    pub scheduler: Option<Scheduler>,
 }
 
 impl Report {
@@ -36,6 +38,7 @@ impl Report {
             hostile: None,
             leak: None,
             languages: Vec::new(),
+            scheduler: None,
         }
     }
 
@@ -175,6 +178,15 @@ pub(crate) fn print_leak(report: &Report) {
     print(&table);
 }
 
+pub(crate) fn print_scheduler(report: &Report) {
+    let Some(scheduler) = &report.scheduler else { return };
+    let mut table = new_table(&["queues", "ns to give a slot away", "ns to take it back"]);
+    for row in scheduler.rows() {
+        table.add_row(row);
+    }
+    print(&table);
+}
+
 pub(crate) fn print_languages(report: &Report) {
     let mut table = new_table(&["one attempt, µs of CPU", "fresh", "reused"]);
     for language in &report.languages {
@@ -261,6 +273,7 @@ pub(crate) fn print_json(report: &Report) {
         "hostile": report.hostile.as_ref().map(Hostile::json),
         "languages": report.languages.iter().map(Language::json).collect::<Vec<_>>(),
         "leak": report.leak.as_ref().map(Leak::json),
+        "scheduler": report.scheduler.as_ref().map(Scheduler::json),
     });
     #[expect(clippy::print_stdout, reason = "the object is this chore's data")]
     {
