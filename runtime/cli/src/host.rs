@@ -217,12 +217,14 @@ fn obey_signals(
                     control.drain();
                 }
                 _ = tstp.recv() => {
-                    tracing::info!("no new jobs until CONT; running ones go on");
-                    control.set_quiet(true);
+                    if control.set_quiet(true) {
+                        tracing::info!("no new jobs until CONT; running ones go on");
+                    }
                 }
                 _ = cont.recv() => {
-                    tracing::info!("taking jobs again");
-                    control.set_quiet(false);
+                    if control.set_quiet(false) {
+                        tracing::info!("taking jobs again");
+                    }
                 }
                 _ = hup.recv() => {
                     let reload = Arc::clone(&reload);

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use gristmill_core::clock::Clock;
 use gristmill_core::config::{self, Config};
 use gristmill_core::scheduler::{QueueShare, Scheduler, ageing};
 use gristmill_core::setting::Setting;
@@ -16,8 +17,6 @@ use gristmill_telemetry::Metrics;
 use gristmill_telemetry::event::QueueEvent;
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
-
-use crate::worker::Context;
 
 /// How often the oldest jobs are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -222,9 +221,15 @@ impl Share {
 }
 
 /// Makes queues heavier as their oldest jobs near their target wait, for as long as it is polled.
-pub(crate) async fn age(context: Context, shares: Arc<Shares>, config: Arc<Config>, queues: Vec<Queue>) {
+pub(crate) async fn age(
+    metrics: Metrics,
+    clock: Clock,
+    shares: Arc<Shares>,
+    config: Arc<Config>,
+    queues: Vec<Queue>,
+) {
     for (queue, section) in &config.queues {
-        context.metrics.set_weight(queue, f64::from(section.weight));
+        metrics.set_weight(queue, f64::from(section.weight));
     }
     let aged: Vec<_> = queues
         .iter()
@@ -246,18 +251,17 @@ pub(crate) async fn age(context: Context, shares: Arc<Shares>, config: Arc<Confi
                 Ok(due_ms) => due_ms,
                 // The weight stays; the next look is a second away.
                 Err(error) => {
-                    QueueEvent::RedisFailed { error: &error, first: false }
-                        .emit(queue.name(), &context.metrics);
+                    QueueEvent::RedisFailed { error: &error, first: false }.emit(queue.name(), &metrics);
                     continue;
                 }
             };
-            let waited = due_ms.map_or(0, |due| context.clock.now_ms().saturating_sub(due));
+            let waited = due_ms.map_or(0, |due| clock.now_ms().saturating_sub(due));
             let weight = f64::from(shares.queues[*n].weight.load(Ordering::Relaxed));
             let weight = weight * ageing(Duration::from_millis(waited), *target);
             if let Some(mut inner) = shares.lock() {
                 inner.scheduler.set_weight(*n, weight);
             }
-            context.metrics.set_weight(queue.name(), weight);
+            metrics.set_weight(queue.name(), weight);
         }
     }
 }

@@ -80,8 +80,8 @@ impl Control {
         self.phase.send_replace(Phase::Draining);
     }
 
-    /// Stops taking jobs, or starts again; a drain stays a drain.
-    pub fn set_quiet(&self, quiet: bool) {
+    /// Stops taking jobs, or starts again; a drain stays a drain. Answers whether anything changed.
+    pub fn set_quiet(&self, quiet: bool) -> bool {
         self.phase.send_if_modified(|phase| {
             let next = if quiet { Phase::Quiet } else { Phase::Taking };
             let changes = *phase != Phase::Draining && *phase != next;
@@ -89,7 +89,7 @@ impl Control {
                 *phase = next;
             }
             changes
-        });
+        })
     }
 
     /// What it does now.
@@ -175,7 +175,8 @@ impl Worker {
             Arc::clone(&slots),
             self.context.metrics.clone(),
         ));
-        beside.spawn(shares::age(self.context.clone(), Arc::clone(&slots), config, queues.clone()));
+        let (metrics, clock) = (self.context.metrics.clone(), self.context.clock.clone());
+        beside.spawn(shares::age(metrics, clock, Arc::clone(&slots), config, queues.clone()));
         for (n, ((queue, held), woken)) in queues.iter().zip(&held).zip(woken).enumerate() {
             let (reports, reported) = mpsc::unbounded_channel();
             let metrics = self.context.metrics.clone();

@@ -1,4 +1,5 @@
 use gristmill_core::config::{Input, load};
+use gristmill_queue::{Connection, NewJob, PrivateRedis};
 use proptest::prelude::*;
 
 use super::*;
@@ -6,6 +7,10 @@ use crate::slots::Slots;
 
 /// `slots` and, of each queue, class and concurrency.
 fn shares(slots: usize, queues: &[(&str, usize)]) -> Arc<Shares> {
+    Shares::new(&config(slots, queues))
+}
+
+fn config(slots: usize, queues: &[(&str, usize)]) -> Config {
     let mut text = format!("[worker]\nslots = {slots}\n");
     for (n, (class, concurrency)) in queues.iter().enumerate() {
         let queue = format!(
@@ -16,7 +21,7 @@ fn shares(slots: usize, queues: &[(&str, usize)]) -> Arc<Shares> {
     }
     let loaded = load(&Input { file: Some((std::path::Path::new("t.toml"), &text)), ..Input::default() });
     assert_eq!(loaded.problems, []);
-    Shares::new(&loaded.config)
+    loaded.config
 }
 
 fn is_woken(share: &Share) -> bool {
@@ -63,6 +68,50 @@ fn enough_slots_for_all_are_not_counted() {
     assert!(shares.inner.is_none());
     let claim = shares.of(1).claim(&mut vec![Duration::ZERO; 2], 2, 2, true);
     assert_eq!((claim, shares.of(1).has_chance()), (Claim { again: 2, fresh: 0 }, true));
+}
+
+#[tokio::test]
+async fn a_queue_gets_heavier_while_its_oldest_job_waits() {
+    let server = PrivateRedis::start().await.unwrap();
+    let (connection, _) = Connection::open(&server.url()).await.unwrap();
+    let mut config = config(1, &[("normal", 1), ("normal", 1)]);
+    config.queues.get_mut("q0").unwrap().sla = Some(Duration::from_secs(8));
+    let queues: Vec<_> =
+        config.queues.keys().map(|name| Queue::new(connection.clone(), "bull", name)).collect();
+    let now_ms = Clock::System.now_ms();
+    for queue in &queues {
+        queue
+            .add(&[NewJob { name: "n".into(), data: "{}".into(), ..NewJob::default() }], now_ms - 60_000)
+            .await
+            .unwrap();
+    }
+    let (metrics, shares) = (Metrics::new().unwrap(), Shares::new(&config));
+    let aging = age(metrics.clone(), Clock::System, Arc::clone(&shares), Arc::new(config), queues);
+    let shown = async {
+        let weight = |queue: &str, weight| format!("gristmill_queue_weight{{queue=\"{queue}\"}} {weight}\n");
+        loop {
+            let page = String::from_utf8(metrics.render()).unwrap();
+            if page.contains(&weight("q0", 32)) && page.contains(&weight("q1", 4)) {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let shown = tokio::time::timeout(Duration::from_secs(30), shown);
+    tokio::select! {
+        () = aging => panic!("it goes on"),
+        shown = shown => shown.expect("the weight is eight times that of the class"),
+    }
+    let mut inner = shares.lock().unwrap();
+    (0..2).for_each(|queue| inner.scheduler.set_demand(queue, 90));
+    let mut turns = [0; 2];
+    for _ in 0..90 {
+        let queue = inner.scheduler.grant().unwrap();
+        turns[queue] += 1;
+        inner.scheduler.end(queue, Duration::from_secs(1));
+        inner.scheduler.free(queue);
+    }
+    assert!((78..=82).contains(&turns[0]), "32 to 4, but {turns:?}");
 }
 
 /// A call under way: what it claimed, what it settles, what it asked for.
