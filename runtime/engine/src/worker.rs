@@ -81,6 +81,7 @@ impl Control {
     }
 
     /// Stops taking jobs, or starts again; a drain stays a drain. Answers whether anything changed.
+    #[must_use]
     pub fn set_quiet(&self, quiet: bool) -> bool {
         self.phase.send_if_modified(|phase| {
             let next = if quiet { Phase::Quiet } else { Phase::Taking };
