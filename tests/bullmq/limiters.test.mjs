@@ -167,3 +167,26 @@ it.ours('a limiter’s tiers change while workers run, and it is shown who did i
   await changed.add(value(1));
   await worker.stop();
 });
+
+const resized = lab.queue(v6, 'resized', { concurrency: 6 });
+it.ours('a queue’s slots change while its worker runs, and nobody sets what nobody has', async () => {
+  const worker = await lab.start({ queues: [resized] });
+  const set = (key, value) => call(worker, 'PUT', `/api/v1/settings/queues.${resized.name}.${key}`, { value });
+  const busy = () => metric(worker, 'gristmill_slots_busy', { queue: resized.name });
+  await resized.addAll(Array.from({ length: 400 }, () => [[{ op: 'sleep', ms: 50 }], {}]));
+  await until(async () => (await busy()) === 6, 'six at a time');
+  assert.equal((await set('concurrency', 2)).status, 204);
+  await until(async () => (await busy()) === 2, 'two at a time');
+  assert.equal(await metric(worker, 'gristmill_slots', { queue: resized.name }), 2);
+  assert.equal((await set('concurrency', 5)).status, 204);
+  await until(async () => (await busy()) === 5, 'five at a time');
+  assert.equal((await call(worker, 'DELETE', `/api/v1/settings/queues.${resized.name}.concurrency`)).status, 204);
+  await until(async () => (await busy()) === 6, 'six again');
+  assert.equal((await set('weight', 9)).status, 204);
+  await until(async () => (await metric(worker, 'gristmill_queue_weight', { queue: resized.name })) === 9, 'the weight');
+  assert.equal((await set('weight', 0)).status, 400);
+  const unknown = await call(worker, 'PUT', '/api/v1/settings/queues.resiced-v6.weight', { value: 2 });
+  assert.equal(unknown.status, 400);
+  assert.match(unknown.body.error, /did you mean `resized-v6`/);
+  await worker.stop();
+});
