@@ -3,10 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
-use wasmtime::StoreContextMut;
-use wasmtime::component::{HasSelf, Linker, Resource};
+use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, Engine, EngineWeak, InstanceAllocationStrategy, WasmBacktraceDetails};
-use wasmtime_wasi::p2::IoError;
 use wasmtime_wasi::p2::bindings::filesystem::types;
 
 use crate::SandboxError;
@@ -68,13 +66,6 @@ fn link(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     // Over WASI's own, which knows no bound on what is written.
     linker.allow_shadowing(true);
     types::add_to_linker::<_, HasFiles>(&mut linker, Guest::files)?;
-    // WASI's own adds the host's backtrace where the environment asks for them, and guests put it into failures.
-    linker.instance("wasi:io/error@0.2.12")?.func_wrap(
-        "[method]error.to-debug-string",
-        |store: StoreContextMut<'_, Guest>, (error,): (Resource<IoError>,)| {
-            Ok((format!("{:#}", store.data().table.get(&error)?),))
-        },
-    )?;
     linker.allow_shadowing(false);
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     Worker::add_to_linker::<_, HasSelf<Guest>>(&mut linker, |guest| guest)?;
