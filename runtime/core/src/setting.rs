@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::Config;
+use crate::config::{Config, Queue};
 use crate::limiter::{Tier, check_tiers, is_name};
 use crate::units::{closest, parse_rate};
 
@@ -44,7 +44,11 @@ impl Setting {
     pub fn apply(&self, config: &mut Config) -> Result<(), String> {
         let Self::Tiers { limiter, tiers } = self else {
             let (Self::Weight { queue, .. } | Self::Concurrency { queue, .. }) = self else { return Ok(()) };
-            return known("queue", queue, &config.queues);
+            known("queue", queue, &config.queues)?;
+            return match (self, config.queues.get(queue)) {
+                (Self::Concurrency { slots, .. }, Some(section)) => fits(*slots, section, config),
+                _ => Ok(()),
+            };
         };
         known("limiter", limiter, &config.limiters)?;
         let least = tiers.iter().min_by_key(|tier| tier.limit);
@@ -97,6 +101,23 @@ impl Setting {
     }
 }
 
+/// Whether a queue may have so many slots.
+fn fits(slots: usize, section: &Queue, config: &Config) -> Result<(), String> {
+    if slots < section.reserved {
+        return Err(format!(
+            "the queue's `reserved` is {}, more than {slots}; lower it first",
+            section.reserved
+        ));
+    }
+    if slots > section.concurrency && config.worker.slots.is_none() {
+        let laid_out = section.concurrency;
+        return Err(format!(
+            "the worker has {laid_out} slots for this queue; set `worker.slots` to share more"
+        ));
+    }
+    Ok(())
+}
+
 fn known<T>(noun: &str, name: &str, all: &BTreeMap<String, T>) -> Result<(), String> {
     if all.contains_key(name) {
         return Ok(());
@@ -138,6 +159,8 @@ mod tests {
         assert!(apply("limiters.apo.tiers", "10/s").unwrap_err().ends_with("did you mean `api`?"));
         assert!(apply("queues.r.weight", "2").unwrap_err().contains("no queue is called `r`"));
         assert_eq!(apply("queues.q.weight", "2"), Ok(()));
+        assert_eq!(apply("queues.q.concurrency", "10"), Ok(()));
+        assert!(apply("queues.q.concurrency", "11").unwrap_err().contains("set `worker.slots`"));
         assert_eq!(config.limiters["api"].tiers[0].limit, 10);
     }
 }

@@ -131,7 +131,14 @@ pub(super) fn finish(
         kept += needed;
         last = place.or(last);
     }
-    if kept > resolved.slots {
+    let unreserved =
+        |class: Class, queue: &Queue| queue.reserved == 0 && resolved.classes[class.index()].reserved == 0;
+    let starved = queues.iter().find(|(_, queue)| unreserved(queue.class, queue));
+    if let (Some((name, _)), true) = (starved, kept == resolved.slots) {
+        let message = format!("all {kept} slots are reserved, and none is left for queue `{name}`");
+        let hint = "reserve less, or raise `worker.slots`".to_owned();
+        reader.error(last.unwrap_or_else(|| "worker.slots".to_owned()), message, Some(hint));
+    } else if kept > resolved.slots {
         let message = format!("{kept} slots are reserved, but the worker has {}", resolved.slots);
         let hint = "reserve less, or raise `worker.slots`".to_owned();
         reader.error(last.unwrap_or_else(|| "worker.slots".to_owned()), message, Some(hint));

@@ -301,6 +301,10 @@ fn slots_are_enough_for_all_unless_fewer_are_written() {
     ("concurrency = 6", "concurrency = 6\nreserved = 4\n[classes.critical]\nreserved = 5"),
     "gristmill.toml:11: 9 slots are reserved, but the worker has 8; reserve less, or raise `worker.slots`"
 )]
+#[case(
+    ("slots = 8", "slots = 8\n[classes.critical]\nreserved = 8"),
+    "gristmill.toml:5: all 8 slots are reserved, and none is left for queue `clean`; reserve less, or raise `worker.slots`"
+)]
 fn shares_that_cannot_be(#[case] change: (&str, &str), #[case] expected: &str) {
     let found = problems(&CLASSES.replace(change.0, change.1), &[]);
     assert!(found.contains(&expected.to_owned()), "{found:#?}");
