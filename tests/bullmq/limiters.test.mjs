@@ -190,3 +190,16 @@ it.ours('a queue’s slots change while its worker runs, and nobody sets what no
   assert.match(unknown.body.error, /did you mean `resized-v6`/);
   await worker.stop();
 });
+
+const holding = lab.queue(v6, 'holding', { jobs: { '*': { rate_limited: 'queue' } } });
+it.ours('a handler holds its whole queue, as BullMQ’s rateLimit does', async () => {
+  const worker = await lab.start({ queues: [holding] });
+  const first = await holding.add([{ op: 'rate-limited', ms: 900 }]);
+  await holding.inState(first, 'delayed');
+  assert.ok((await holding.queue.getRateLimitTtl()) > 0);
+  const begun = Date.now();
+  assert.equal(await holding.result(await holding.add(value('after'))), 'after');
+  assert.ok(Date.now() - begun >= 500, `after ${Date.now() - begun} ms`);
+  assert.equal((await holding.fresh(first)).attemptsMade, 0);
+  await worker.stop();
+});

@@ -253,6 +253,8 @@ pub struct JobType {
     pub admission: Admission,
     /// Whether the timeout follows what attempts really take.
     pub adaptive: Option<AdaptivePolicy>,
+    /// A handler that ends rate-limited, with a time, holds its whole queue for it.
+    pub holds_queue: bool,
     /// Limiters that a job is charged to before it starts.
     pub limiters: Vec<Charge>,
     /// Breakers that must let a job start, and hear how it ended.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use gristmill_core::backoff::MAX_DELAY_MS;
 use gristmill_core::breaker::judge;
 use gristmill_core::job::Job;
 use gristmill_core::limits::Limits;
@@ -196,6 +197,7 @@ impl Executor {
             Box::pin(self.guards.leave_all(passed, judge(&report.outcome))).await;
         }
         learn(job_type, &report);
+        self.hold_queue(job_type, &report.outcome).await;
         if report.reused {
             InstanceReused { queue: &self.queue, job: &job_type.entry }.emit(&self.context.metrics);
         }
@@ -228,6 +230,17 @@ impl Executor {
 }
 
 impl Executor {
+    /// As BullMQ's `rateLimit`: nothing of the queue starts for the time that the handler named.
+    async fn hold_queue(&self, job_type: &JobType, outcome: &Outcome) {
+        if let Outcome::RateLimited { retry_after: Some(time), .. } = outcome
+            && job_type.holds_queue
+        {
+            let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX).clamp(1, MAX_DELAY_MS);
+            // Unheard, only this job waits.
+            let _ = self.redis.hold(ms).await;
+        }
+    }
+
     /// Counts and tells what the guest said beyond its ceilings.
     fn note_dropped(&self, id: &str, voice: &Voice, report: &Report) {
         let dropped = [

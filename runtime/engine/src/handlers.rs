@@ -34,6 +34,8 @@ pub(crate) struct JobType {
     pub warm: Option<Arc<Warm>>,
     /// What its attempts used, if limits or reservations follow that.
     pub learned: Option<Learned>,
+    /// A rate-limited end holds the whole queue.
+    pub holds_queue: bool,
     /// Limiters that a job is charged to before it starts.
     pub limiters: Vec<Charge>,
     /// Breakers that must let it start.
@@ -243,6 +245,7 @@ fn job_types(
                 entry: name.as_str().into(),
                 warm: warm(job.isolation, sandbox, metrics, queue, name),
                 learned,
+                holds_queue: job.holds_queue,
                 limiters: job.limiters.clone(),
                 breakers: job.breakers.clone(),
                 path: job.handler.clone(),

@@ -179,6 +179,14 @@ fn job_type<'a>(
         ("limit", Admission::Limit),
     );
     let adaptive = reader.find(&mut section, "adaptive_timeout", &ADAPTIVE, &[]).and_then(|got| got.value);
+    let holds_queue = word(
+        reader,
+        &mut section,
+        "rate_limited",
+        "what a rate-limited end holds",
+        [("job", false), ("queue", true)],
+        ("job", false),
+    );
     let limiters = charges(reader, &mut section, shared.guards);
     let breakers = reader.get(&mut section, "breakers", &TEXTS, &[], Vec::new());
     let names_of = breakers.value.iter().map(String::as_str);
@@ -205,6 +213,7 @@ fn job_type<'a>(
         isolation,
         admission,
         adaptive,
+        holds_queue,
         limiters,
         breakers: breakers.value,
     })
