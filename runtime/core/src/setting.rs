@@ -8,7 +8,7 @@ use crate::units::{closest, parse_rate};
 
 /// Bytes of a key, or of a value as text.
 pub const MAX_SETTING: usize = 1 << 10;
-/// The largest weight of a queue.
+/// The largest weight of a queue: the heaviest counts as much as so many of the lightest.
 pub const MAX_WEIGHT: u32 = 1_000;
 /// The most slots of a queue in one worker.
 pub const MAX_CONCURRENCY: usize = 10_000;

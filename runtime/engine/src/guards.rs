@@ -151,18 +151,15 @@ impl Guards {
         let own: Vec<&Charge> = limiters.iter().filter(asked).collect();
         let keys: Vec<String> =
             own.iter().map(|c| c.key.as_ref().map(|at| key_of(data, at)).unwrap_or_default()).collect();
-        let call = |(charge, key): (&&'_ Charge, &'_ String)| {
-            let (name, limiter) = definitions.limiters.get_key_value(&charge.limiter)?;
-            Some((name.clone(), limiter.clone(), key.clone(), charge.cost))
-        };
-        let parts: Vec<_> = own.iter().zip(&keys).filter_map(call).collect();
-        if parts.is_empty() {
+        let mut calls = Vec::with_capacity(own.len());
+        for (charge, key) in own.iter().zip(&keys) {
+            if let Some((name, limiter)) = definitions.limiters.get_key_value(&charge.limiter) {
+                calls.push(LimitCall { name, limiter, key, cost: charge.cost });
+            }
+        }
+        if calls.is_empty() {
             return Ok(passed);
         }
-        let calls: Vec<_> = parts
-            .iter()
-            .map(|(name, limiter, key, cost)| LimitCall { name, limiter, key, cost: *cost })
-            .collect();
         let line = if again { Line::Front } else { Line::Back };
         let (wait_ms, number) = match charge(&self.connection, &calls, line).await {
             Ok(Verdict::Charged) => {

@@ -8,7 +8,7 @@ use crate::connection::Connection;
 use crate::error::QueueError;
 use crate::limiter::time;
 use crate::script::BREAKER;
-use crate::turn::{integer, text};
+use crate::turn::{integer, millis, text};
 
 /// A breaker, and what it counts under.
 #[derive(Debug, Clone, Copy)]
@@ -82,11 +82,10 @@ pub struct Entry {
 impl BreakerCall<'_> {
     pub(crate) fn json(&self) -> Json {
         let Self { name, breaker, key } = self;
-        let ms = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         json!({
             "name": name, "key": key, "failure_rate": breaker.failure_rate, "min_calls": breaker.min_calls,
-            "consecutive": breaker.consecutive.unwrap_or(0), "window": ms(breaker.window),
-            "open_for": ms(breaker.open_for), "probes": breaker.probes,
+            "consecutive": breaker.consecutive.unwrap_or(0), "window": millis(breaker.window),
+            "open_for": millis(breaker.open_for), "probes": breaker.probes,
         })
     }
 

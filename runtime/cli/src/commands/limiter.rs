@@ -39,27 +39,22 @@ pub(crate) fn limiter(command: LimiterCommand, global: &Global) -> Result<ExitCo
 
 async fn run_limiter(command: LimiterCommand, global: &Global) -> Result<ExitCode, Failure> {
     let (connection, config) = opened(global).await?;
-    let call = |name: &'_ str, key: &'_ str| -> Result<(String, String), Failure> {
+    let limiters = &config.limiters;
+    let known = |name: &str, key: &str| {
         if key.len() > MAX_KEY {
             return Err(Failure::usage(format!("a key has at most {MAX_KEY} bytes")));
         }
-        if !config.limiters.contains_key(name) {
-            return Err(unknown("limiter", name, &config.limiters));
-        }
-        Ok((name.to_owned(), key.to_owned()))
+        limiters.get(name).ok_or_else(|| unknown("limiter", name, limiters))
     };
     match command {
         LimiterCommand::List => list(&connection, &config, global.json).await,
-        LimiterCommand::Show { limiter, key } => {
-            let (name, key) = call(&limiter, &key)?;
-            let limit = LimitCall { name: &name, limiter: &config.limiters[&name], key: &key, cost: 1 };
-            show(&limit, &limit.view(&connection).await?, global.json)
+        LimiterCommand::Show { limiter: name, key } => {
+            let call = LimitCall { limiter: known(&name, &key)?, name: &name, key: &key, cost: 1 };
+            show(&call, &call.view(&connection).await?, global.json)
         }
-        LimiterCommand::Reset { limiter, key } => {
-            let (name, key) = call(&limiter, &key)?;
-            LimitCall { name: &name, limiter: &config.limiters[&name], key: &key, cost: 1 }
-                .reset(&connection)
-                .await?;
+        LimiterCommand::Reset { limiter: name, key } => {
+            let call = LimitCall { limiter: known(&name, &key)?, name: &name, key: &key, cost: 1 };
+            call.reset(&connection).await?;
             Ok(ExitCode::SUCCESS)
         }
     }

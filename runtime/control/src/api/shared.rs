@@ -42,6 +42,10 @@ impl KeyQuery {
     }
 }
 
+fn known<'a, T>(noun: &str, all: &'a BTreeMap<String, T>, name: &str) -> ApiResult<&'a T> {
+    all.get(name).ok_or_else(|| ApiError::missing(format!("no {noun} is called `{name}`")))
+}
+
 /// Every limiter of this worker's configuration, with what counts now
 #[utoipa::path(get, path = "/api/v1/limiters", tag = "limiters", responses((status = 200, body = Vec<Object>)))]
 pub(super) async fn limiters(State(pages): Api) -> ApiResult<Json<Vec<LimiterRow>>> {
@@ -71,8 +75,7 @@ pub(super) async fn limiter(
 ) -> ApiResult<Json<LimiterRow>> {
     let key = query.checked()?;
     let limiters = pages.sources.handlers.limiters();
-    let limiter =
-        limiters.get(&name).ok_or_else(|| ApiError::missing(format!("no limiter is called `{name}`")))?;
+    let limiter = known("limiter", &limiters, &name)?;
     let call = LimitCall { name: &name, limiter, key: &key, cost: 1 };
     let view = call.view(&pages.connected().await?).await?;
     Ok(Json(LimiterRow {
@@ -95,8 +98,7 @@ pub(super) async fn reset_limiter(
 ) -> ApiResult<StatusCode> {
     let key = query.checked()?;
     let limiters = pages.sources.handlers.limiters();
-    let limiter =
-        limiters.get(&name).ok_or_else(|| ApiError::missing(format!("no limiter is called `{name}`")))?;
+    let limiter = known("limiter", &limiters, &name)?;
     LimitCall { name: &name, limiter, key: &key, cost: 1 }.reset(&pages.connected().await?).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -132,8 +134,7 @@ pub(super) async fn reset_breaker(
 ) -> ApiResult<StatusCode> {
     let key = query.checked()?;
     let breakers = pages.sources.handlers.breakers();
-    let breaker =
-        breakers.get(&name).ok_or_else(|| ApiError::missing(format!("no breaker is called `{name}`")))?;
+    let breaker = known("breaker", &breakers, &name)?;
     let call = BreakerCall { name: &name, breaker, key: &key };
     call.step(&pages.connected().await?, BreakerStep::Reset).await?;
     Ok(StatusCode::NO_CONTENT)

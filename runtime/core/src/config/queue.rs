@@ -17,6 +17,7 @@ use crate::backoff::Backoff;
 use crate::limits::Limits;
 use crate::options::Keep;
 use crate::retry::{CausePolicy, JobPolicy};
+use crate::setting::MAX_CONCURRENCY;
 use crate::units::{closest, parse_hours, parse_mebibytes, parse_millis};
 
 /// The smallest memory limit: a component of any language needs a few pages to start.
@@ -25,8 +26,6 @@ const MIN_MEMORY: u64 = 64 << 10;
 const MAX_MEMORY: u64 = 4 << 30;
 /// Longer attempts belong into several jobs.
 const MAX_TIMEOUT_S: u64 = 24 * 3600;
-/// Slots of one queue in one worker.
-const MAX_CONCURRENCY: u64 = 10_000;
 
 pub(super) const QUEUE_NAME: &str = "1 to 256 bytes without `:`";
 
@@ -118,7 +117,7 @@ fn read_one<'a>(
         .collect();
     let default = class.default_concurrency() as u64;
     let concurrency = reader.get(&mut section, "concurrency", &COUNT, &variables, default);
-    if !(1..=MAX_CONCURRENCY).contains(&concurrency.value) {
+    if !(1..=MAX_CONCURRENCY as u64).contains(&concurrency.value) {
         let message = format!("`concurrency` of queue {name:?} must be 1 to {MAX_CONCURRENCY}");
         reader.error(concurrency.place, message, None);
     }

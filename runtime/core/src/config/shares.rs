@@ -6,9 +6,8 @@ use std::time::Duration;
 use super::environment::{COUNT, DURATION};
 use super::reader::{Got, Reader, Section};
 use super::{Class, ClassPolicy, Queue, Worker};
+use crate::setting::MAX_WEIGHT;
 
-/// The heaviest queue counts as much as so many of the lightest.
-const MAX_WEIGHT: u64 = 1_000;
 /// The shortest wait that ageing can keep: the oldest jobs are looked at once a second.
 const MIN_SLA: Duration = Duration::from_secs(2);
 
@@ -25,7 +24,7 @@ fn slots(value: u64) -> usize {
 
 fn weight<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>, default: u32) -> u32 {
     let got = reader.get(section, "weight", &COUNT, &[], u64::from(default));
-    if !(1..=MAX_WEIGHT).contains(&got.value) {
+    if !(1..=u64::from(MAX_WEIGHT)).contains(&got.value) {
         let hint = "a queue that is to stand still is paused".to_owned();
         let message = format!("`{}.weight` must be 1 to {MAX_WEIGHT}", section.path);
         reader.error(got.place, message, Some(hint));

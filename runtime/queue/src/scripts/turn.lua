@@ -2,8 +2,8 @@
 --
 -- ARGV: 3 settlements, 4 jobs to take at most, 5 token, 6 lock ms, 7 worker name or "", 8 minutes of metrics to keep,
 --   9 and 10 jobs and ms of the worker's own rate limit or "", 11 what all jobs of the queue share, as JSON or "":
---   limiters, charged for each job that is taken, breakers, and groups that take turns, then ten values a settlement: id, token, action,
---   finished ms, and by action
+--   limiters, charged for each job that is taken, breakers, and groups that take turns, then ten values a settlement: id,
+--   token, action, finished ms, and by action
 --   complete  return value, -, keep count, keep age s, keep limit, -
 --   fail      reason, stacktrace, keep count, keep age s, keep limit, attempts
 --   retry     reason, stacktrace, delay ms, lifo 0|1, -, -
@@ -433,6 +433,9 @@ local function take(jobs, strangers)
     end
     for _, id in ipairs(ids) do
       start(id, jobs, strangers)
+    end
+    if groups_blocked then
+      break
     end
   end
   if #jobs > 0 and (max or #limits > 0) then
