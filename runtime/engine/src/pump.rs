@@ -178,6 +178,8 @@ impl Pump {
             return false;
         }
         state.hungry = false;
+        // As if Redis had said so: markers are for other workers until then.
+        state.limited = true;
         state.look_at = Instant::now() + Duration::from_millis(left).min(POLL);
         true
     }
