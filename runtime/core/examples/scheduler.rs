@@ -15,7 +15,7 @@ const DECISIONS: u32 = 2_000_000;
 
 fn main() {
     let queues = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(1_000);
-    let mut scheduler = Scheduler::new(SLOTS, |_| ClassShare { max: SLOTS, reserved: 0 });
+    let mut scheduler = Scheduler::new(SLOTS, u64::MAX, |_| ClassShare { max: SLOTS, reserved: 0 });
     for n in 0..queues {
         let class = Class::ALL[n % Class::ALL.len()];
         scheduler.add(QueueShare {
@@ -31,7 +31,8 @@ fn main() {
     for round in 0..DECISIONS {
         let Some(queue) = held.pop_front() else { break };
         let begun = Instant::now();
-        scheduler.end(queue, Duration::from_micros(u64::from(500 + round % 1_000)));
+        scheduler.start(queue, 0);
+        scheduler.end(queue, Duration::from_micros(u64::from(500 + round % 1_000)), 0);
         scheduler.free(queue);
         let ended = Instant::now();
         held.extend(scheduler.grant());

@@ -4,10 +4,17 @@
 //! The next slot goes to the queue with demand, below its maxima, whose virtual time is least. An attempt is charged in
 //! advance with the mean of its queue's attempts; that is corrected by what it really took when it ends.
 //!
+//! An attempt holds a slot and memory. It is charged for that of the two which it takes the larger part of: one that
+//! reserves a quarter of the memory costs as much as a quarter of the slots (dominant resource fairness). Where memory
+//! is enough for all slots, that is slot time.
+//!
+//! What the first in order needs and does not find free is not given to those behind it, so that large jobs start too.
+//! Memory for reserved slots is kept like the slots themselves.
+//!
 //! Who was away starts at the clock, which is how far the others are: no credit is hoarded. Nor is debt: what a queue is
 //! charged leads the clock by at most [`DEBT_TIME`] or [`DEBT_ATTEMPTS`] of its attempts, by its weight.
 //!
-//! **The longest wait.** A queue `q` that has demand, and is below its own and its class's maximum, gets a slot within
+//! **The longest wait.** Where memory is enough for all slots, a queue `q` that has demand, and is below its own and its class's maximum, gets a slot within
 //!
 //! ```text
 //! longest + (W × (debt(q) + (held(q) + 1) × longest(q) / weight(q)) + Σ (5 × max(i) + 2) × longest(i)) / open
@@ -55,13 +62,20 @@ pub struct ClassShare {
     pub reserved: usize,
 }
 
-/// Shares the slots of one worker. A slot of a queue *runs* an attempt, or has *ended* and waits for its settlement.
+/// Shares the slots and the memory of one worker. A slot of a queue *runs* an attempt, or has *ended* and waits for its
+/// settlement. What runs has memory: as much as its queue may need from the grant, and what its job reserves once that
+/// is known.
 #[derive(Debug, Clone)]
 pub struct Scheduler {
     slots: usize,
     held: usize,
     /// Free slots that are kept for somebody.
     owed: usize,
+    /// Bytes that attempts may reserve together, and those that they have reserved.
+    memory: u64,
+    used: u64,
+    /// Bytes for the slots that are owed.
+    kept: u64,
     /// How far the queues are: the greatest virtual time that was least when a slot was granted.
     clock: u128,
     queues: Vec<Entry>,
@@ -77,10 +91,18 @@ struct Entry {
     demand: usize,
     running: usize,
     ended: usize,
+    /// Those that run and whose job is not known yet.
+    unknown: usize,
+    /// Bytes that one of its jobs reserves at most.
+    need: u64,
+    /// Bytes that its known jobs have reserved.
+    reserved: u64,
     /// Charged so far, in ns of slot time by weight.
     charged: u128,
-    /// Mean of its attempts, in ns; `None` before the first has ended.
+    /// Mean charge of its attempts, in ns of slot time; `None` before the first has ended.
     mean: Option<f64>,
+    /// How many slots' part of the memory `need` is; at least 1.
+    cost: f64,
     /// Where it stands in its group's sets while it can use a slot.
     place: Option<u128>,
 }
@@ -92,6 +114,11 @@ struct Group {
     held: usize,
     /// Sum of what its queues hold less than is reserved for each.
     unmet: usize,
+    /// Bytes that its queues use, and the sum of what must be left for each.
+    used: u64,
+    kept_for_queues: u64,
+    /// What a job of its queues reserves at most.
+    need: u64,
     clock: u128,
     /// Added to the virtual times of its queues. Raised when the class was away or at its maximum, so that it comes back
     /// without credit and its queues keep their order.
@@ -111,6 +138,15 @@ impl Entry {
         self.share.reserved.saturating_sub(self.held())
     }
 
+    fn memory(&self) -> u64 {
+        self.reserved + self.unknown as u64 * self.need
+    }
+
+    /// Memory that must be left for it.
+    fn kept(&self) -> u64 {
+        (self.share.reserved as u64 * self.need).saturating_sub(self.memory())
+    }
+
     /// Virtual time of this much slot time, in ns.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time; the cast saturates")]
     fn virtual_ns(&self, ns: f64) -> u128 {
@@ -118,10 +154,10 @@ impl Entry {
     }
 
     fn mean(&self) -> f64 {
-        self.mean.unwrap_or(nanos(FIRST_GUESS))
+        self.mean.unwrap_or(nanos(FIRST_GUESS) * self.cost)
     }
 
-    /// Of this many attempts of mean length.
+    /// Of this many attempts of mean charge.
     fn advance(&self, attempts: usize) -> u128 {
         self.virtual_ns(attempts as f64 * self.mean())
     }
@@ -137,6 +173,20 @@ impl Group {
     fn owed(&self) -> usize {
         self.share.reserved.saturating_sub(self.held).max(self.unmet)
     }
+
+    /// Memory that must be left for this class.
+    fn kept(&self) -> u64 {
+        self.kept_at(self.used, self.kept_for_queues)
+    }
+
+    fn kept_at(&self, used: u64, kept_for_queues: u64) -> u64 {
+        (self.share.reserved as u64 * self.need).saturating_sub(used).max(kept_for_queues)
+    }
+
+    /// Whether slots are kept for any queue of the class, beyond those of single queues.
+    fn keeps(&self) -> bool {
+        self.share.reserved > self.held + self.unmet
+    }
 }
 
 fn nanos(time: Duration) -> f64 {
@@ -144,13 +194,19 @@ fn nanos(time: Duration) -> f64 {
 }
 
 impl Scheduler {
-    /// A worker with so many slots; `class` says what each class may have.
+    /// A worker with so many slots, and so many bytes for its attempts; `class` says what each class may have.
+    ///
+    /// Where the memory of all reserved slots and that of the largest job do not fit together, the largest job may wait
+    /// for ever.
     #[must_use]
-    pub fn new(slots: usize, class: impl Fn(Class) -> ClassShare) -> Self {
+    pub fn new(slots: usize, memory: u64, class: impl Fn(Class) -> ClassShare) -> Self {
         let group = |share| Group {
             share,
             held: 0,
             unmet: 0,
+            used: 0,
+            kept_for_queues: 0,
+            need: 0,
             clock: 0,
             offset: 0,
             ready: BTreeSet::new(),
@@ -158,10 +214,12 @@ impl Scheduler {
         };
         let groups = Class::ALL.map(|name| group(class(name)));
         let owed = groups.iter().map(Group::owed).sum();
-        Self { slots, held: 0, owed, clock: 0, queues: Vec::new(), groups }
+        let queues = Vec::new();
+        Self { slots, held: 0, owed, memory, used: 0, kept: 0, clock: 0, queues, groups }
     }
 
-    /// Adds a queue without demand; queues are numbered from 0 in the order in which they are added.
+    /// Adds a queue without demand, whose jobs need no memory; queues are numbered from 0 in the order in which they are
+    /// added.
     pub fn add(&mut self, share: QueueShare) {
         let number = self.queues.len();
         self.queues.push(Entry {
@@ -170,11 +228,39 @@ impl Scheduler {
             demand: 0,
             running: 0,
             ended: 0,
+            unknown: 0,
+            need: 0,
+            reserved: 0,
             charged: 0,
             mean: None,
+            cost: 1.0,
             place: None,
         });
         self.change(number, |entry| entry.share = share);
+    }
+
+    /// Bytes that a job of the queue reserves at most; more than the worker has counts as all of it.
+    pub fn set_need(&mut self, queue: usize, bytes: u64) {
+        let bytes = bytes.min(self.memory);
+        if self.queues[queue].need == bytes {
+            return;
+        }
+        let cost = self.cost(bytes);
+        self.change(queue, |entry| {
+            entry.need = bytes;
+            entry.cost = cost;
+        });
+        let number = self.queues[queue].group;
+        let need = self.queues.iter().filter(|e| e.group == number).map(|e| e.need).max().unwrap_or(0);
+        let group = &mut self.groups[number];
+        self.kept -= group.kept();
+        group.need = need;
+        self.kept += group.kept();
+    }
+
+    /// How many slots' part of the memory this is; at least 1.
+    fn cost(&self, bytes: u64) -> f64 {
+        (bytes as f64 * self.slots as f64 / self.memory as f64).max(1.0)
     }
 
     /// Slots that the queue wants now beyond those that it holds; each grant takes one off.
@@ -202,15 +288,26 @@ impl Scheduler {
         Some(queue)
     }
 
-    /// An attempt has ended after it had its slot for so long. The slot is held until it is freed, or taken again.
-    pub fn end(&mut self, queue: usize, used: Duration) {
+    /// The job of a slot that was given is known: it reserves so many bytes.
+    pub fn start(&mut self, queue: usize, bytes: u64) {
+        self.change(queue, |entry| {
+            entry.unknown -= 1;
+            entry.reserved += bytes;
+        });
+    }
+
+    /// An attempt that had reserved so many bytes has ended after it had its slot for so long. Its memory is free; the
+    /// slot is held until it is freed, or taken again.
+    pub fn end(&mut self, queue: usize, used: Duration, bytes: u64) {
+        let charge = nanos(used) * self.cost(bytes);
         let clock = self.groups[self.queues[queue].group].clock;
         self.change(queue, |entry| {
             let debt = nanos(DEBT_TIME).max(f64::from(DEBT_ATTEMPTS) * entry.mean());
             let most = entry.charged.max(clock + entry.virtual_ns(debt));
-            entry.charged = (entry.charged + entry.virtual_ns(nanos(used))).min(most);
-            let mean = entry.mean.unwrap_or(nanos(used));
-            entry.mean = Some(mean + (nanos(used) - mean) * NEWEST);
+            entry.charged = (entry.charged + entry.virtual_ns(charge)).min(most);
+            let mean = entry.mean.unwrap_or(charge);
+            entry.mean = Some(mean + (charge - mean) * NEWEST);
+            entry.reserved -= bytes;
             entry.running -= 1;
             entry.ended += 1;
         });
@@ -231,6 +328,7 @@ impl Scheduler {
     /// A slot that was taken again belongs to the attempt that had ended: its settlement was not written.
     pub fn undo_retake(&mut self, queue: usize) {
         self.change(queue, |entry| {
+            entry.unknown -= 1;
             entry.running -= 1;
             entry.ended += 1;
         });
@@ -243,7 +341,10 @@ impl Scheduler {
 
     /// A slot was not used: it is free, and nothing is charged for it.
     pub fn give_back(&mut self, queue: usize) {
-        self.change(queue, |entry| entry.running -= 1);
+        self.change(queue, |entry| {
+            entry.unknown -= 1;
+            entry.running -= 1;
+        });
     }
 
     /// Changes the queue's weight, above zero; what it was charged stays.
@@ -285,27 +386,47 @@ impl Scheduler {
         let entry = &self.queues[queue];
         let group = &self.groups[entry.group];
         let below = entry.held() < entry.share.max && group.held < group.share.max && self.free_slots() > 0;
-        below && (self.is_open_to_all(group) || entry.unmet() > 0)
+        below && (self.is_open_to_all(group) || entry.unmet() > 0) && self.fits(queue)
+    }
+
+    /// Whether there is memory for one more job of the queue, beside what is kept for others.
+    fn fits(&self, queue: usize) -> bool {
+        let entry = &self.queues[queue];
+        let group = &self.groups[entry.group];
+        let kept_for_it = entry.kept().saturating_sub(entry.need);
+        let kept_for_queues = group.kept_for_queues - entry.kept() + kept_for_it;
+        let kept = group.kept_at(group.used + entry.need, kept_for_queues);
+        self.used + entry.need + self.kept - group.kept() + kept <= self.memory
     }
 
     /// Whether the class may have a slot that is reserved for no queue of it.
     fn is_open_to_all(&self, group: &Group) -> bool {
         let roomy = group.share.max.saturating_sub(group.held) > group.unmet;
-        roomy && (self.free_slots() > self.owed || group.share.reserved > group.held + group.unmet)
+        roomy && (self.free_slots() > self.owed || group.keeps())
     }
 
     fn pick(&self) -> Option<usize> {
         if self.free_slots() == 0 {
             return None;
         }
-        let first = |group: &Group| {
-            if group.held >= group.share.max {
-                return None;
-            }
-            let set = if self.is_open_to_all(group) { &group.ready } else { &group.unserved };
+        let below = || self.groups.iter().filter(|group| group.held < group.share.max);
+        let least = |set: &BTreeSet<(u128, usize)>, group: &Group| {
             set.first().map(|(place, queue)| (place + group.offset, *queue))
         };
-        self.groups.iter().filter_map(first).min().map(|(_, queue)| queue)
+        let in_turn = below().filter_map(|group| {
+            let set = if self.is_open_to_all(group) { &group.ready } else { &group.unserved };
+            least(set, group)
+        });
+        let (_, queue) = in_turn.min()?;
+        if self.fits(queue) {
+            return Some(queue);
+        }
+        // It waits for memory. Only what is kept for others is not its own.
+        let kept = below().filter_map(|group| {
+            let set = if group.keeps() { &group.ready } else { &group.unserved };
+            least(set, group)
+        });
+        kept.filter(|(_, queue)| self.fits(*queue)).min().map(|(_, queue)| queue)
     }
 
     fn give(&mut self, queue: usize) {
@@ -328,6 +449,7 @@ impl Scheduler {
             entry.charged = charged;
             entry.demand -= 1;
             entry.running += 1;
+            entry.unknown += 1;
         });
     }
 
@@ -336,11 +458,16 @@ impl Scheduler {
         let entry = &mut self.queues[queue];
         let group = &mut self.groups[entry.group];
         let (held, unmet, owed) = (entry.held(), entry.unmet(), group.owed());
+        let (used, kept_for_it, kept) = (entry.memory(), entry.kept(), group.kept());
         with(entry);
         self.held = self.held + entry.held() - held;
         group.held = group.held + entry.held() - held;
         group.unmet = group.unmet + entry.unmet() - unmet;
+        group.used = group.used + entry.memory() - used;
+        group.kept_for_queues = group.kept_for_queues + entry.kept() - kept_for_it;
         self.owed = self.owed + group.owed() - owed;
+        self.used = self.used + entry.memory() - used;
+        self.kept = self.kept + group.kept() - kept;
 
         let wants = entry.demand > 0 && entry.held() < entry.share.max;
         let place = wants.then(|| entry.virtual_time());

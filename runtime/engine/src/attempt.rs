@@ -23,7 +23,6 @@ use tokio::sync::{mpsc, watch};
 use crate::guards::Guards;
 use crate::handlers::{Handlers, JobType};
 use crate::held::Held;
-use crate::learn::Learned;
 use crate::ledger::Ledger;
 use crate::lifetime::Lifetime;
 use crate::reporter::{Message, Voice};
@@ -66,6 +65,12 @@ impl Finished {
 }
 
 impl Executor {
+    /// Bytes that an attempt of this job reserves; none if it cannot run here.
+    pub(crate) fn reserve(&self, job_name: &str) -> u64 {
+        let job_type = self.handlers.job_type(&self.queue, job_name);
+        job_type.and_then(|job_type| job_type.reserve(self.ledger.capacity())).unwrap_or(0)
+    }
+
     /// Runs one job to its end. Always answers: a panic of ours ends this attempt and nothing else.
     pub(crate) async fn execute(&self, taken: Taken, interrupter: Interrupter) -> Finished {
         let id = taken.id.clone();
@@ -131,7 +136,6 @@ impl Executor {
         let scheduled_at_ms = if first_start { due_ms } else { now_ms };
         let waited = first_start.then(|| Duration::from_millis(now_ms.saturating_sub(due_ms)));
         let limits = limits_of(facts.options, job_type);
-        let reserve = job_type.learned.as_ref().map_or(limits.memory, Learned::reserve);
         let of = self.context.metrics.job_type(&self.queue, &taken.name);
         let voice = Arc::new(Voice {
             id: taken.id.as_str().into(),
@@ -172,16 +176,15 @@ impl Executor {
         };
         // Ended from outside while it waits for memory, the attempt says so itself.
         let mut phase = self.phase.clone();
-        let reserved = tokio::select! {
+        tokio::select! {
             biased;
-            reserved = self.ledger.reserve(reserve) => reserved,
-            _ = attempt.interrupter.interrupted() => None,
+            () = self.ledger.relief(limits.memory) => {}
+            _ = attempt.interrupter.interrupted() => {}
             // What has not begun goes back at once.
             _ = phase.wait_for(|phase| *phase == Phase::Draining) => {
                 attempt.interrupter.interrupt(Interrupt::Drained);
-                None
             }
-        };
+        }
         // Right before the start, so that what waits for memory has not been charged.
         let passed = match Box::pin(self.admit(taken, &attempt, job_type)).await {
             Ok(passed) => passed,
@@ -192,7 +195,6 @@ impl Executor {
         };
         let module = job_type.module.load_full();
         let mut report = self.context.sandbox.run(&module, attempt).await;
-        drop(reserved);
         if !passed.is_empty() {
             Box::pin(self.guards.leave_all(passed, judge(&report.outcome))).await;
         }

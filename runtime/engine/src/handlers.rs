@@ -43,6 +43,14 @@ pub(crate) struct JobType {
     path: PathBuf,
 }
 
+impl JobType {
+    /// Bytes that an attempt reserves; `None` if it may use more than the `capacity` of the whole worker.
+    pub(crate) fn reserve(&self, capacity: u64) -> Option<u64> {
+        let bytes = self.learned.as_ref().map_or(self.limits.memory, Learned::reserve);
+        (self.limits.memory <= capacity).then_some(bytes)
+    }
+}
+
 /// A handler that cannot be used, with the place where the configuration names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HandlerProblem {
@@ -152,6 +160,13 @@ impl Handlers {
     /// The job types of a queue.
     pub(crate) fn job_types(&self, queue: &str) -> Vec<Arc<JobType>> {
         self.queues.load().get(queue).map(|types| types.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Bytes that an attempt of the queue reserves at most, of a worker that has so many.
+    pub(crate) fn need(&self, queue: &str, capacity: u64) -> u64 {
+        let queues = self.queues.load();
+        let types = queues.get(queue).into_iter().flat_map(HashMap::values);
+        types.filter_map(|job_type| job_type.reserve(capacity)).max().unwrap_or(0)
     }
 
     /// The files that handlers were loaded from.

@@ -1,6 +1,6 @@
-//! The worker's memory: what running jobs have reserved of it, and what the process really uses.
+//! The worker's memory: what its jobs may reserve of it, and what the process really uses. Who reserves is decided
+//! with the slots, in [`crate::shares`].
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use gristmill_core::pressure::{MemoryBounds, Pressure, may_start, pressure};
@@ -8,15 +8,10 @@ use gristmill_sandbox::Sandbox;
 use gristmill_telemetry::Metrics;
 use gristmill_telemetry::event::MemoryPressure;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 
-/// Reservations are counted in these, so that the largest worker fits a semaphore.
-const UNIT: u64 = 64 << 10;
 /// How often the process looks at itself.
 const LOOK: Duration = Duration::from_millis(500);
-
-/// What a running job has reserved; given back when dropped.
-pub(crate) struct Reserved(#[expect(dead_code, reason = "dropping it gives back")] OwnedSemaphorePermit);
 
 /// Memory of this worker. Cheap to clone.
 #[derive(Clone)]
@@ -24,7 +19,6 @@ pub(crate) struct Ledger {
     bounds: MemoryBounds,
     /// Bytes that jobs may reserve together.
     capacity: u64,
-    free: Arc<Semaphore>,
     state: watch::Sender<(Pressure, u64)>,
 }
 
@@ -33,9 +27,7 @@ impl Ledger {
     pub(crate) fn new(bounds: MemoryBounds, resident: u64) -> Self {
         let bounds = bounds.within(cgroup_limit());
         let capacity = bounds.hard.saturating_sub(resident);
-        let units = usize::try_from(capacity / UNIT).unwrap_or(usize::MAX);
-        let free = Arc::new(Semaphore::new(units.min(Semaphore::MAX_PERMITS)));
-        Self { bounds, capacity, free, state: watch::Sender::new((Pressure::None, resident)) }
+        Self { bounds, capacity, state: watch::Sender::new((Pressure::None, resident)) }
     }
 
     /// Bytes that jobs may reserve together.
@@ -43,18 +35,11 @@ impl Ledger {
         self.capacity
     }
 
-    /// Waits until `bytes` fit; first come, first served, so that a large job starts too. `None` for more than the whole
-    /// worker has.
-    pub(crate) async fn reserve(&self, bytes: u64) -> Option<Reserved> {
-        if bytes > self.capacity {
-            return None;
-        }
-        let units = u32::try_from(bytes.div_ceil(UNIT)).ok()?;
-        let permit = Arc::clone(&self.free).acquire_many_owned(units).await.ok()?;
+    /// Waits while the process has so much resident that a job that may use `bytes` is not to start.
+    pub(crate) async fn relief(&self, bytes: u64) {
         let mut state = self.state.subscribe();
         // The sender lives in `self`, so the wait ends when there is room and not before.
         let _ = state.wait_for(|(level, resident)| may_start(bytes, *resident, self.bounds, *level)).await;
-        Some(Reserved(permit))
     }
 
     /// The level of pressure, and its changes.
@@ -127,26 +112,14 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     #[tokio::test]
-    async fn jobs_start_as_memory_is_given_back() {
-        let ledger = Ledger::new(MemoryBounds { soft: 64 * MIB, hard: 128 * MIB }, 28 * MIB);
-        let first = ledger.reserve(60 * MIB).await.unwrap();
-        let second = ledger.reserve(40 * MIB).await.unwrap();
-        let mut third = std::pin::pin!(ledger.reserve(MIB));
-        assert!(futures_util::poll!(&mut third).is_pending(), "100 of 100 MiB are taken");
-        drop(second);
-        third.await.unwrap();
-        drop(first);
-    }
-
-    #[tokio::test]
     async fn under_pressure_only_what_fits_below_the_hard_limit_starts() {
         let ledger = Ledger::new(MemoryBounds { soft: 64 * MIB, hard: 128 * MIB }, 8 * MIB);
         ledger.state.send_replace((Pressure::Soft, 100 * MIB));
-        ledger.reserve(28 * MIB).await.unwrap();
-        let mut hungry = std::pin::pin!(ledger.reserve(29 * MIB));
+        ledger.relief(28 * MIB).await;
+        let mut hungry = std::pin::pin!(ledger.relief(29 * MIB));
         assert!(futures_util::poll!(&mut hungry).is_pending());
         ledger.state.send_replace((Pressure::None, 50 * MIB));
-        hungry.await.unwrap();
+        hungry.await;
     }
 
     #[test]

@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::attempt::{Executor, Finished};
 use crate::iterate::schedule_next;
 use crate::listener::Listener;
-use crate::shares::{Claim, Share};
+use crate::shares::{Claim, Share, Used};
 use crate::worker::Phase;
 
 mod rules;
@@ -60,8 +60,8 @@ pub(crate) struct Pump {
     pub calls: Arc<AtomicU64>,
 }
 
-/// An attempt, and since when it had its slot.
-type Ended = (Finished, Instant);
+/// An attempt, since when it had its slot, and the bytes that were reserved for it.
+type Ended = (Finished, Instant, u64);
 
 enum Done {
     Turn {
@@ -146,7 +146,8 @@ impl Pump {
             // Taking while settling costs almost nothing, so it is always tried.
             let wanted = eager || (taking && settle > 0);
             let want = if wanted { state.slots.room(settle).min(BATCH) } else { 0 };
-            let claim = self.share.claim(&mut state.used, settle, want, eager);
+            let need = || self.executor.handlers.need(self.queue.name(), self.executor.ledger.capacity());
+            let claim = self.share.claim(&mut state.used, settle, want, need, eager);
             let take = claim.take();
             state.waiting = eager && take < want;
             if take == 0 && (settle == 0 || small) {
@@ -223,7 +224,7 @@ impl Pump {
             Ok(turn) => turn,
             Err(error) => {
                 state.slots.end(count, 0, take, 0);
-                self.share.finish(claim, count, 0, 0);
+                self.share.finish(claim, count, 0, &[]);
                 self.stop_waiting(state);
                 for (settlement, _) in &mut settlements {
                     settlement.repeated = true;
@@ -259,13 +260,14 @@ impl Pump {
             }
         }
         state.slots.end(count, settled, take, turn.jobs.len());
-        self.share.finish(claim, count, settled, turn.jobs.len());
+        let memory: Vec<u64> = turn.jobs.iter().map(|job| self.executor.reserve(&job.name)).collect();
+        self.share.finish(claim, count, settled, &memory);
         if !turn.strangers.is_empty() {
             QueueEvent::Strangers { ids: &turn.strangers }.emit(self.queue.name(), metrics);
         }
         self.executor.guards.count_taken(self.queue.name(), turn.jobs.len(), turn.gate.as_deref());
-        for job in turn.jobs {
-            self.start(job, since, attempts, to_us);
+        for (job, memory) in turn.jobs.into_iter().zip(memory) {
+            self.start(job, (since, memory), attempts, to_us);
         }
         if let Some(trouble) = &turn.trouble {
             self.stop_waiting(state);
@@ -303,7 +305,7 @@ impl Pump {
     fn start(
         &self,
         job: Taken,
-        slot_since: Instant,
+        (slot_since, memory): (Instant, u64),
         attempts: &TaskTracker,
         to_us: &mpsc::UnboundedSender<Ended>,
     ) {
@@ -317,14 +319,14 @@ impl Pump {
                 None => executor.execute(job, interrupter).await,
             };
             // Our receiver lives until every attempt has ended.
-            let _ = to_us.send((finished, slot_since));
+            let _ = to_us.send((finished, slot_since, memory));
         };
         attempts.spawn_on(attempt, &self.executor.context.guests);
     }
 
-    fn note_end(&self, state: &mut State, (ended, since): Ended) {
-        let used = since.elapsed();
-        self.executor.context.metrics.add_slot_time(self.queue.name(), used);
+    fn note_end(&self, state: &mut State, (ended, since, memory): Ended) {
+        let used = Used { slot: since.elapsed(), memory };
+        self.executor.context.metrics.add_slot_time(self.queue.name(), used.slot);
         let (id, token) = (ended.id.clone(), Arc::clone(&ended.token));
         match ended.settlement() {
             Some(settlement) => {

@@ -1,6 +1,6 @@
-//! Slots of the worker, shared by the pumps of its queues; the rule is [`gristmill_core::scheduler`].
+//! Slots and memory of the worker, shared by the pumps of its queues; the rule is [`gristmill_core::scheduler`].
 //!
-//! A pump claims slots for each call. What it is not granted stays wanted: it is woken when a slot is put aside for it. A
+//! A pump claims slots for each call, each with the memory that a job of its queue may need. What it is not granted stays wanted: it is woken when a slot is put aside for it. A
 //! slot is held from the claim until the settlement of its attempt is written; only its own queue may have it before, in
 //! the call that settles, and only if the slot would be that queue's anyway.
 
@@ -10,11 +10,12 @@ use std::time::Duration;
 
 use gristmill_core::clock::Clock;
 use gristmill_core::config::{self, Config};
-use gristmill_core::scheduler::{QueueShare, Scheduler, ageing};
+use gristmill_core::scheduler::{ClassShare, QueueShare, Scheduler, ageing};
 use gristmill_core::setting::Setting;
 use gristmill_queue::Queue;
 use gristmill_telemetry::Metrics;
 use gristmill_telemetry::event::QueueEvent;
+use kept::{Keep, need};
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 
@@ -23,7 +24,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// The slots of one worker.
 pub(crate) struct Shares {
-    /// `None` where every queue may always have all of its slots.
+    /// `None` where every queue may always have all of its slots, and memory for them.
     inner: Option<Mutex<Inner>>,
     /// In the order of the configuration.
     queues: Vec<Part>,
@@ -61,6 +62,15 @@ pub(crate) struct Claim {
     fresh: usize,
 }
 
+/// What an attempt had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Used {
+    /// Its slot, for so long.
+    pub slot: Duration,
+    /// Bytes that were reserved for it.
+    pub memory: u64,
+}
+
 impl Claim {
     /// Jobs that the call may ask for.
     pub(crate) fn take(self) -> usize {
@@ -69,18 +79,24 @@ impl Claim {
 }
 
 impl Shares {
-    /// For the queues of the configuration, in its order.
-    pub(crate) fn new(config: &Config) -> Arc<Self> {
+    /// For the queues of the configuration, in its order, and so many bytes for their jobs together.
+    pub(crate) fn new(config: &Config, memory: u64) -> Arc<Self> {
         let shares = config.shares();
-        let inner = shares.contended.then(|| {
-            let mut scheduler = Scheduler::new(shares.slots, |class| shares.classes[class.index()]);
-            for queue in config.queues.values() {
+        let largest = config.queues.values().map(|queue| need(queue, memory)).max().unwrap_or(0);
+        // Any job type may come to need as much as the largest one when the configuration is read again.
+        let fits = largest.saturating_mul(shares.slots as u64) <= memory;
+        let inner = (shares.contended || !fits).then(|| {
+            let keep = Keep::new(config, &shares, memory);
+            let classes = shares.classes.map(|c| ClassShare { reserved: keep.of(c.reserved), ..c });
+            let mut scheduler = Scheduler::new(shares.slots, memory, |class| classes[class.index()]);
+            for (number, queue) in config.queues.values().enumerate() {
                 scheduler.add(QueueShare {
                     class: queue.class,
                     weight: f64::from(queue.weight),
                     max: queue.concurrency,
-                    reserved: queue.reserved,
+                    reserved: keep.of(queue.reserved),
                 });
+                scheduler.set_need(number, need(queue, memory));
             }
             Mutex::new(Inner { scheduler, aside: vec![0; config.queues.len()] })
         });
@@ -139,18 +155,27 @@ impl Shares {
 }
 
 impl Share {
-    /// Claims up to `want` slots for a call that settles `settle` attempts. `used` is drained: for how long the attempts
-    /// that ended since the last claim had their slots. With `keep`, what is missing stays wanted.
-    pub(crate) fn claim(&self, used: &mut Vec<Duration>, settle: usize, want: usize, keep: bool) -> Claim {
+    /// Claims up to `want` slots for a call that settles `settle` attempts. `need` is how many bytes one of its jobs may
+    /// reserve. `used` is drained: what the attempts that ended since the last claim had. With `keep`, what is missing
+    /// stays wanted.
+    pub(crate) fn claim(
+        &self,
+        used: &mut Vec<Used>,
+        settle: usize,
+        want: usize,
+        need: impl FnOnce() -> u64,
+        keep: bool,
+    ) -> Claim {
         let Some(mut inner) = self.shares.lock() else {
             used.clear();
             let again = want.min(settle);
             return Claim { again, fresh: want - again };
         };
         let Inner { scheduler, aside } = &mut *inner;
-        for used in used.drain(..) {
-            scheduler.end(self.queue, used);
+        for Used { slot, memory } in used.drain(..) {
+            scheduler.end(self.queue, slot, memory);
         }
+        scheduler.set_need(self.queue, need());
         let mut claim = Claim { again: 0, fresh: aside[self.queue].min(want) };
         for _ in claim.fresh..std::mem::take(&mut aside[self.queue]) {
             scheduler.give_back(self.queue);
@@ -167,9 +192,10 @@ impl Share {
         claim
     }
 
-    /// A call has ended: of `settle` settlements `settled` are written, and `taken` jobs came.
-    pub(crate) fn finish(&self, claim: Claim, settle: usize, settled: usize, taken: usize) {
+    /// A call has ended: of `settle` settlements `settled` are written, and jobs came that reserve so many bytes each.
+    pub(crate) fn finish(&self, claim: Claim, settle: usize, settled: usize, memory: &[u64]) {
         let Some(mut inner) = self.shares.lock() else { return };
+        let taken = memory.len();
         let scheduler = &mut inner.scheduler;
         let (left, unwritten) = (settle - claim.again, settle - settled);
         // Their jobs are still ours, so their slots are not for others.
@@ -183,13 +209,16 @@ impl Share {
         for _ in taken + undone..claim.take() {
             scheduler.give_back(self.queue);
         }
+        for bytes in memory {
+            scheduler.start(self.queue, *bytes);
+        }
         self.shares.hand_out(&mut inner);
     }
 
     /// A held job is not ours any more, without a settlement.
-    pub(crate) fn abandon(&self, used: Duration) {
+    pub(crate) fn abandon(&self, used: Used) {
         let Some(mut inner) = self.shares.lock() else { return };
-        inner.scheduler.end(self.queue, used);
+        inner.scheduler.end(self.queue, used.slot, used.memory);
         inner.scheduler.free(self.queue);
         self.shares.hand_out(&mut inner);
     }
@@ -266,5 +295,6 @@ pub(crate) async fn age(
     }
 }
 
+mod kept;
 #[cfg(test)]
 mod tests;

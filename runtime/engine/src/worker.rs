@@ -167,7 +167,7 @@ impl Worker {
         let mut pumps = JoinSet::new();
         let mut reporters = JoinSet::new();
         let calls = Arc::new(AtomicU64::new(0));
-        let slots = Shares::new(&self.config);
+        let slots = Shares::new(&self.config, ledger.capacity());
         self.context.metrics.set_worker_slots(self.config.shares().slots);
         let config = Arc::clone(&self.config);
         beside.spawn(settings::follow(

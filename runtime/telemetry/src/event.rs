@@ -4,15 +4,16 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use gristmill_core::metric::MetricRefusal;
-use gristmill_core::pressure::{MemoryBounds, Pressure};
 use gristmill_core::retry::POISON;
-use gristmill_core::units::{show_duration, show_size};
+use gristmill_core::units::show_duration;
 
 use crate::metrics::{Metrics, TypeMetrics};
 
 mod guard;
+mod memory;
 
 pub use guard::{BreakerMoved, GuardAsked, SettingChanged};
+pub use memory::{MemoryPressure, ReservationsCut};
 
 /// An attempt ended.
 pub struct AttemptEnded<'a> {
@@ -177,42 +178,6 @@ impl WorkerRecycled {
     /// Logs it.
     pub fn emit(self) {
         tracing::info!(reason = self.reason, "draining, then starting anew");
-    }
-}
-
-/// The worker's own memory passed a limit, or came back.
-pub struct MemoryPressure {
-    /// The level now.
-    pub level: Pressure,
-    /// Resident bytes.
-    pub resident: u64,
-    /// The limits.
-    pub bounds: MemoryBounds,
-}
-
-impl MemoryPressure {
-    /// Counts and logs it.
-    pub fn emit(self, metrics: &Metrics) {
-        let (resident, soft, hard) =
-            (show_size(self.resident), show_size(self.bounds.soft), show_size(self.bounds.hard));
-        let word = match self.level {
-            Pressure::None => {
-                return tracing::info!(resident, "below the soft memory limit again");
-            }
-            Pressure::Soft => {
-                tracing::warn!(
-                    resident,
-                    soft,
-                    "over the soft memory limit: only jobs that fit below the hard one start"
-                );
-                "soft"
-            }
-            Pressure::Hard => {
-                tracing::error!(resident, hard, "over the hard memory limit: draining, then starting anew");
-                "hard"
-            }
-        };
-        metrics.families.memory_pressure.with_label_values(&[word]).inc();
     }
 }
 

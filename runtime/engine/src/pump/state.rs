@@ -8,6 +8,7 @@ use gristmill_core::settlement::Settlement;
 use tokio::time::Instant;
 
 use super::{Done, POLL};
+use crate::shares::Used;
 use crate::slots::Slots;
 
 /// What one pump knows of its queue.
@@ -15,8 +16,8 @@ pub(super) struct State {
     pub slots: Slots,
     /// Ended and not yet in a call.
     pub ready: Vec<(Settlement, u64)>,
-    /// For how long what ended since the last call had its slots.
-    pub used: Vec<Duration>,
+    /// What the attempts that ended since the last call had.
+    pub used: Vec<Used>,
     pub calls: FuturesUnordered<BoxFuture<'static, Done>>,
     /// The queue may have a job for us.
     pub hungry: bool,

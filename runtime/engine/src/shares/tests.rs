@@ -7,7 +7,16 @@ use crate::slots::Slots;
 
 /// `slots` and, of each queue, class and concurrency.
 fn shares(slots: usize, queues: &[(&str, usize)]) -> Arc<Shares> {
-    Shares::new(&config(slots, queues))
+    Shares::new(&config(slots, queues), u64::MAX)
+}
+
+/// What attempts without memory had.
+fn used(slots: &[Duration]) -> Vec<Used> {
+    slots.iter().map(|slot| Used { slot: *slot, memory: 0 }).collect()
+}
+
+fn none() -> u64 {
+    0
 }
 
 fn config(slots: usize, queues: &[(&str, usize)]) -> Config {
@@ -33,31 +42,31 @@ fn is_woken(share: &Share) -> bool {
 fn whoever_got_none_is_woken_when_a_slot_is_free() {
     let shares = shares(2, &[("normal", 2), ("normal", 2)]);
     let (first, second) = (shares.of(0), shares.of(1));
-    let held = first.claim(&mut Vec::new(), 0, 2, true);
+    let held = first.claim(&mut Vec::new(), 0, 2, none, true);
     assert_eq!(held.take(), 2);
-    first.finish(held, 0, 0, 2);
+    first.finish(held, 0, 0, &[0; 2]);
     assert!(!second.has_chance());
-    assert_eq!(second.claim(&mut Vec::new(), 0, 2, true), Claim::default());
+    assert_eq!(second.claim(&mut Vec::new(), 0, 2, none, true), Claim::default());
     assert!(!is_woken(&second));
 
     // One has ended: it is the second one's, but only once the settlement is written.
-    let claim = first.claim(&mut vec![Duration::from_secs(1)], 1, 1, false);
+    let claim = first.claim(&mut used(&[Duration::from_secs(1)]), 1, 1, none, false);
     assert_eq!(claim, Claim::default());
     assert!(!is_woken(&second));
-    first.finish(claim, 1, 1, 0);
+    first.finish(claim, 1, 1, &[]);
     assert!(is_woken(&second));
-    assert_eq!(second.claim(&mut Vec::new(), 0, 2, true), Claim { again: 0, fresh: 1 });
+    assert_eq!(second.claim(&mut Vec::new(), 0, 2, none, true), Claim { again: 0, fresh: 1 });
 }
 
 #[test]
 fn a_slot_put_aside_goes_to_others_when_nobody_wants_it_any_more() {
     let shares = shares(1, &[("normal", 1), ("normal", 1)]);
     let (first, second) = (shares.of(0), shares.of(1));
-    let claim = first.claim(&mut Vec::new(), 0, 1, true);
-    assert_eq!(second.claim(&mut Vec::new(), 0, 1, true).take(), 0);
-    first.finish(claim, 0, 0, 0);
+    let claim = first.claim(&mut Vec::new(), 0, 1, none, true);
+    assert_eq!(second.claim(&mut Vec::new(), 0, 1, none, true).take(), 0);
+    first.finish(claim, 0, 0, &[]);
     assert!(is_woken(&second));
-    assert_eq!(first.claim(&mut Vec::new(), 0, 1, true).take(), 0);
+    assert_eq!(first.claim(&mut Vec::new(), 0, 1, none, true).take(), 0);
     second.withdraw();
     assert!(is_woken(&first));
 }
@@ -66,8 +75,45 @@ fn a_slot_put_aside_goes_to_others_when_nobody_wants_it_any_more() {
 fn enough_slots_for_all_are_not_counted() {
     let shares = shares(4, &[("normal", 2), ("background", 2)]);
     assert!(shares.inner.is_none());
-    let claim = shares.of(1).claim(&mut vec![Duration::ZERO; 2], 2, 2, true);
+    let claim = shares.of(1).claim(&mut used(&[Duration::ZERO; 2]), 2, 2, none, true);
     assert_eq!((claim, shares.of(1).has_chance()), (Claim { again: 2, fresh: 0 }, true));
+}
+
+/// 1 GiB for jobs of 64 MiB: sixteen at a time, whatever the slots.
+#[test]
+fn jobs_are_taken_only_when_there_is_memory_for_them() {
+    const MIB: u64 = 1 << 20;
+    let shares = Shares::new(&config(64, &[("normal", 32), ("normal", 32)]), 1 << 30);
+    let (first, second) = (shares.of(0), shares.of(1));
+    let need = || 64 * MIB;
+    let claim = first.claim(&mut Vec::new(), 0, 32, need, true);
+    assert_eq!(claim.take(), 16);
+    assert_eq!(second.claim(&mut Vec::new(), 0, 32, need, true).take(), 0);
+    first.finish(claim, 0, 0, &[64 * MIB; 16]);
+    assert!(!is_woken(&second));
+    // Their memory is free before their settlement is written.
+    let ended = Used { slot: Duration::from_secs(1), memory: 64 * MIB };
+    let claim = first.claim(&mut vec![ended; 2], 2, 0, need, false);
+    assert!(is_woken(&second));
+    assert_eq!(second.claim(&mut Vec::new(), 0, 32, need, true).take(), 2);
+    first.finish(claim, 2, 2, &[]);
+    assert_eq!(first.claim(&mut Vec::new(), 0, 32, need, true).take(), 0);
+}
+
+#[test]
+fn a_job_that_reserves_less_leaves_the_rest_to_others() {
+    const MIB: u64 = 1 << 20;
+    let shares = Shares::new(&config(8, &[("normal", 8)]), 100 * MIB);
+    let share = shares.of(0);
+    let claim = share.claim(&mut Vec::new(), 0, 8, || 64 * MIB, true);
+    assert_eq!(claim.take(), 1);
+    share.finish(claim, 0, 0, &[10 * MIB]);
+    assert!(is_woken(&share));
+    assert_eq!(
+        share.claim(&mut Vec::new(), 0, 7, || 10 * MIB, true).take(),
+        7,
+        "what it needs has been learned"
+    );
 }
 
 #[tokio::test]
@@ -85,7 +131,7 @@ async fn a_queue_gets_heavier_while_its_oldest_job_waits() {
             .await
             .unwrap();
     }
-    let (metrics, shares) = (Metrics::new().unwrap(), Shares::new(&config));
+    let (metrics, shares) = (Metrics::new().unwrap(), Shares::new(&config, u64::MAX));
     let aging = age(metrics.clone(), Clock::System, Arc::clone(&shares), Arc::new(config), queues);
     let shown = async {
         let weight = |queue: &str, weight| format!("gristmill_queue_weight{{queue=\"{queue}\"}} {weight}\n");
@@ -108,7 +154,8 @@ async fn a_queue_gets_heavier_while_its_oldest_job_waits() {
     for _ in 0..90 {
         let queue = inner.scheduler.grant().unwrap();
         turns[queue] += 1;
-        inner.scheduler.end(queue, Duration::from_secs(1));
+        inner.scheduler.start(queue, 0);
+        inner.scheduler.end(queue, Duration::from_secs(1), 0);
         inner.scheduler.free(queue);
     }
     assert!((78..=82).contains(&turns[0]), "32 to 4, but {turns:?}");
@@ -139,7 +186,7 @@ proptest! {
                     *running -= ended;
                     *ready += ended;
                     let settle = (*ready).min(8);
-                    let claim = share.claim(&mut vec![Duration::from_millis(7); ended], settle, own.room(settle), step == 0);
+                    let claim = share.claim(&mut used(&vec![Duration::from_millis(7); ended]), settle, own.room(settle), none, step == 0);
                     *ready -= settle;
                     own.begin(settle, claim.take());
                     calls.push((claim, settle, claim.take()));
@@ -150,7 +197,7 @@ proptest! {
                     let settled = if step == 2 { 0 } else { written.min(settle) };
                     let taken = if step == 2 { 0 } else { got.min(take.saturating_sub(settle - settled)) };
                     own.end(settle, settled, take, taken);
-                    share.finish(claim, settle, settled, taken);
+                    share.finish(claim, settle, settled, &vec![0; taken]);
                     *ready += settle - settled;
                     *running += taken;
                     if step == 2 {
@@ -160,7 +207,7 @@ proptest! {
                 5 if *running > 0 => {
                     *running -= 1;
                     own.abandon();
-                    share.abandon(Duration::from_millis(3));
+                    share.abandon(Used { slot: Duration::from_millis(3), memory: 0 });
                 }
                 _ => {}
             }

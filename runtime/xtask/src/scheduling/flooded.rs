@@ -36,7 +36,7 @@ const TOLERANCE: f64 = 0.05;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// When an attempt had its slot, ms since the epoch.
-type Span = (u64, u64);
+pub(super) type Span = (u64, u64);
 
 pub(super) async fn prove(binary: &Path) -> Result<()> {
     say(&format!("five flooded queues, one of each class, on {SLOTS} slots"));
@@ -83,7 +83,7 @@ fn config() -> Result<String> {
     Ok(text)
 }
 
-async fn flood(queue: &Queue, sleep_ms: u64, jobs: usize) -> Result<()> {
+pub(super) async fn flood(queue: &Queue, sleep_ms: u64, jobs: usize) -> Result<()> {
     let data = json!({ "steps": [{ "op": "sleep", "ms": sleep_ms }] }).to_string();
     let jobs = vec![NewJob { name: "flood".into(), data, ..NewJob::default() }; jobs];
     for some in jobs.chunks(1_000) {
@@ -94,7 +94,7 @@ async fn flood(queue: &Queue, sleep_ms: u64, jobs: usize) -> Result<()> {
     Ok(())
 }
 
-async fn until(queue: &Queue, jobs: usize) -> Result<()> {
+pub(super) async fn until(queue: &Queue, jobs: usize) -> Result<()> {
     let begun = Instant::now();
     while ended(queue).await? < jobs {
         if begun.elapsed() > PATIENCE {
@@ -106,7 +106,7 @@ async fn until(queue: &Queue, jobs: usize) -> Result<()> {
 }
 
 /// Every attempt of a queue, by its begin.
-async fn read(reader: &mut redis::aio::MultiplexedConnection, queue: &str) -> Result<Vec<Span>> {
+pub(super) async fn read(reader: &mut redis::aio::MultiplexedConnection, queue: &str) -> Result<Vec<Span>> {
     let key = |name: &str| format!("bull:{queue}:{name}");
     let ids: Vec<String> =
         redis::cmd("ZRANGE").arg(key("completed")).arg(0).arg(-1).query_async(reader).await?;

@@ -64,7 +64,7 @@ struct World {
 
 impl World {
     fn new(seed: u64, slots: usize, classes: [ClassShare; 5], lines: Vec<Line>, checks_waits: bool) -> Self {
-        let mut scheduler = Scheduler::new(slots, |class| classes[class.index()]);
+        let mut scheduler = Scheduler::new(slots, 0, |class| classes[class.index()]);
         let mut events = BinaryHeap::new();
         for (n, line) in lines.iter().enumerate() {
             scheduler.add(line.share);
@@ -149,7 +149,8 @@ impl World {
                 }
                 Event::End { since } => {
                     self.lines[n].used += at - since;
-                    self.scheduler.end(n, Duration::from_micros(at - since));
+                    self.scheduler.start(n, 0);
+                    self.scheduler.end(n, Duration::from_micros(at - since), 0);
                     self.scheduler.free(n);
                 }
             }
