@@ -7,8 +7,12 @@ use clap::{Args, Parser, Subcommand};
 use gristmill_core::backoff::Backoff;
 use gristmill_core::units::{parse_amount, parse_duration, parse_rate, parse_size};
 
+mod handler;
 mod shared;
 
+pub(crate) use handler::{
+    ChangeArguments, HandlerCommand, PushArguments, RollbackArguments, TargetArguments,
+};
 pub(crate) use shared::{BreakerCommand, LimiterCommand, SettingCommand};
 
 /// A worker for BullMQ queues that runs every job in its own WebAssembly sandbox.
@@ -44,6 +48,9 @@ pub(crate) enum Command {
     Worker,
     /// Check configuration and handlers; print the effective values and their sources
     Check,
+    /// Put handlers into the registry, deploy them, take them back
+    #[command(subcommand)]
+    Handler(HandlerCommand),
     /// Add, look at and move jobs
     #[command(subcommand)]
     Job(JobCommand),

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod dev;
+pub(crate) mod handler;
 pub(crate) mod job;
 pub(crate) mod limiter;
 pub(crate) mod queue;

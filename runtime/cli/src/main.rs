@@ -38,6 +38,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Dev(dev) => commands::dev::dev(&dev, &global),
         Command::Worker => commands::worker::worker(&global),
         Command::Check => commands::check::check(&global),
+        Command::Handler(handler) => commands::handler::handler(handler, &global),
         Command::Job(job) => commands::job::job(job, &global),
         Command::Flow(flow) => commands::job::flow(&flow, &global),
         Command::Queue(queue) => commands::queue::queue(queue, &global),

@@ -160,6 +160,9 @@ async fn ready(State(pages): State<Arc<Pages>>) -> (StatusCode, &'static str) {
         Phase::Quiet => return refused("told to take no jobs\n"),
         Phase::Taking => {}
     }
+    if !pages.sources.queues.iter().any(|queue| pages.sources.handlers.is_served(queue)) {
+        return refused("no handler is deployed yet\n");
+    }
     let answers = async {
         match pages.redis().await {
             Some(connection) => connection.ping().await.is_ok(),

@@ -234,11 +234,20 @@ pub struct Groups {
     pub rate_limit: Option<Tier>,
 }
 
+/// Where the module of a job type comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Handler {
+    /// A component, absolute or relative to the configuration file's directory (already joined).
+    File(PathBuf),
+    /// What is deployed for the job type, under this name.
+    Deployed(String),
+}
+
 /// `[queues.NAME.jobs.NAME]`
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobType {
-    /// The component, absolute or relative to the configuration file's directory (already joined).
-    pub handler: PathBuf,
+    /// Where its module comes from.
+    pub handler: Handler,
     /// Where the handler was named, for errors about the file.
     pub handler_place: String,
     /// Ceilings of one attempt.

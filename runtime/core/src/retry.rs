@@ -23,6 +23,8 @@ pub struct JobPolicy {
     pub trap: CausePolicy,
     /// Starts after which a job fails without running, whoever added it; `None` is no bound.
     pub max_starts: Option<u32>,
+    /// A retry runs on the version that the job ran on first, where that is still there.
+    pub pin: bool,
     /// What becomes of a completed job whose producer said nothing.
     pub remove_on_complete: Keep,
     /// What becomes of a failed job whose producer said nothing.
@@ -58,6 +60,7 @@ impl Default for JobPolicy {
             memory: CausePolicy::default(),
             trap: CausePolicy { budget: Some(MAX_TRAPS), ..CausePolicy::default() },
             max_starts: None,
+            pin: false,
             remove_on_complete: Keep::All,
             remove_on_fail: Keep::All,
         }

@@ -11,6 +11,8 @@ pub struct Settlement {
     pub token: std::sync::Arc<str>,
     /// Where it goes.
     pub action: Action,
+    /// Digest of the deployed module that served the attempt.
+    pub module: Option<std::sync::Arc<str>>,
     /// True once a call that carried it has been lost: then "somebody has settled it" is most likely our own first call.
     pub repeated: bool,
 }

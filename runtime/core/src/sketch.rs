@@ -78,12 +78,29 @@ impl Sketch {
         }
         0.0
     }
+
+    /// How many values are above this one, as far as the buckets tell them apart.
+    #[must_use]
+    pub fn above(&self, value: f64) -> u64 {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
+        let last = bucket(value as u64);
+        self.counts.range(last + 1..).map(|(_, count)| count).sum()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn counts_what_is_above_a_quantile() {
+        let mut sketch = Sketch::default();
+        (1..=1_000).for_each(|value| sketch.record(value));
+        let above = sketch.above(sketch.quantile(0.95));
+        assert!(above <= 50 && sketch.above(sketch.quantile(0.8)) >= 100, "{above}");
+        assert_eq!(sketch.above(2_000.0), 0);
+    }
 
     #[test]
     fn nothing_counted() {

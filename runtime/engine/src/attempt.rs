@@ -54,13 +54,15 @@ pub(crate) struct Finished {
     pub token: Arc<str>,
     /// `None`: the job is not ours any more, nothing is written.
     pub action: Option<Action>,
+    /// Digest of the deployed module that served it.
+    pub module: Option<Arc<str>>,
     pub at_ms: u64,
 }
 
 impl Finished {
     pub(crate) fn settlement(self) -> Option<(Settlement, u64)> {
-        let Self { id, token, action, at_ms } = self;
-        action.map(|action| (Settlement { id, token, action, repeated: false }, at_ms))
+        let Self { id, token, action, module, at_ms } = self;
+        action.map(|action| (Settlement { id, token, action, module, repeated: false }, at_ms))
     }
 }
 
@@ -75,7 +77,8 @@ impl Executor {
     pub(crate) async fn execute(&self, taken: Taken, interrupter: Interrupter) -> Finished {
         let id = taken.id.clone();
         let lock = Arc::clone(&taken.token);
-        let result = AssertUnwindSafe(self.attempt(taken, interrupter)).catch_unwind().await;
+        let mut module = None;
+        let result = AssertUnwindSafe(self.attempt(taken, interrupter, &mut module)).catch_unwind().await;
         let action = result.unwrap_or_else(|panic| {
             let message = panic
                 .downcast_ref::<&str>()
@@ -93,10 +96,16 @@ impl Executor {
         });
         self.held.end(&id, &lock);
         self.lifetime.count();
-        Finished { id, token: lock, action, at_ms: self.context.clock.now_ms() }
+        Finished { id, token: lock, action, module, at_ms: self.context.clock.now_ms() }
     }
 
-    async fn attempt(&self, mut taken: Taken, interrupter: Interrupter) -> Option<Action> {
+    /// `module` is set to the digest of the deployed module, once it is known.
+    async fn attempt(
+        &self,
+        mut taken: Taken,
+        interrupter: Interrupter,
+        module: &mut Option<Arc<str>>,
+    ) -> Option<Action> {
         // May be large, and goes to the guest as it is.
         let data = std::mem::take(&mut taken.data);
         let options = JobOptions::parse(&taken.opts);
@@ -118,7 +127,7 @@ impl Executor {
             return Some(refuse(&reason, retry, &facts, policy, (self.context.random)()));
         }
         let job_type = job_type?;
-        self.run(&taken, data, &job_type, &facts, interrupter).await
+        self.run(&taken, data, &job_type, &facts, interrupter, module).await
     }
 
     async fn run(
@@ -128,6 +137,7 @@ impl Executor {
         job_type: &JobType,
         facts: &Facts<'_>,
         interrupter: Interrupter,
+        served_by: &mut Option<Arc<str>>,
     ) -> Option<Action> {
         let now_ms = self.context.clock.now_ms();
         // Redis keeps the delay of the first start only; how long a retry was to wait is gone once it is due.
@@ -174,17 +184,7 @@ impl Executor {
             interrupter,
             warm: job_type.warm.clone(),
         };
-        // Ended from outside while it waits for memory, the attempt says so itself.
-        let mut phase = self.phase.clone();
-        tokio::select! {
-            biased;
-            () = self.ledger.relief(limits.memory) => {}
-            _ = attempt.interrupter.interrupted() => {}
-            // What has not begun goes back at once.
-            _ = phase.wait_for(|phase| *phase == Phase::Draining) => {
-                attempt.interrupter.interrupt(Interrupt::Drained);
-            }
-        }
+        self.wait_for_memory(&attempt).await;
         // Right before the start, so that what waits for memory has not been charged.
         let passed = match Box::pin(self.admit(taken, &attempt, job_type)).await {
             Ok(passed) => passed,
@@ -193,8 +193,17 @@ impl Executor {
                 return Some(action);
             }
         };
-        let module = job_type.module.load_full();
-        let mut report = self.context.sandbox.run(&module, attempt).await;
+        let served = job_type.served.load_full();
+        let pinned = taken.module.as_deref().filter(|_| job_type.policy.pin);
+        // A queue is taken from only while all of its job types are served.
+        let Some((module, version)) = served.choose(pinned, (self.context.random)()) else {
+            return Some(Action::Release);
+        };
+        if served.deployed {
+            *served_by = Some(module.digest().into());
+        }
+        let mut report = self.context.sandbox.run(module, attempt).await;
+        served.record(version, &report);
         if !passed.is_empty() {
             Box::pin(self.guards.leave_all(passed, judge(&report.outcome))).await;
         }
@@ -232,6 +241,20 @@ impl Executor {
 }
 
 impl Executor {
+    /// While the process is over its soft limit. Ended from outside meanwhile, the attempt says so itself.
+    async fn wait_for_memory(&self, attempt: &Attempt) {
+        let mut phase = self.phase.clone();
+        tokio::select! {
+            biased;
+            () = self.ledger.relief(attempt.limits.memory) => {}
+            _ = attempt.interrupter.interrupted() => {}
+            // What has not begun goes back at once.
+            _ = phase.wait_for(|phase| *phase == Phase::Draining) => {
+                attempt.interrupter.interrupt(Interrupt::Drained);
+            }
+        }
+    }
+
     /// As BullMQ's `rateLimit`: nothing of the queue starts for the time that the handler named.
     async fn hold_queue(&self, job_type: &JobType, outcome: &Outcome) {
         if let Outcome::RateLimited { retry_after: Some(time), .. } = outcome
@@ -354,6 +377,7 @@ mod tests {
             stacktrace: None,
             scheduler: None,
             held: 0,
+            module: None,
             token: "t".into(),
         }
     }
@@ -376,6 +400,7 @@ mod tests {
             metrics: metrics.clone(),
             sandbox,
             guests: tokio::runtime::Handle::current(),
+            trust: Arc::new(|_| Ok(())),
         };
         let reports = mpsc::unbounded_channel().0;
         let executor = Executor {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use gristmill_core::breaker::Breaker;
-use gristmill_core::config::{self, Admission, Config, Isolation};
+use gristmill_core::config::{self, Admission, Config, Handler, Isolation};
 use gristmill_core::limiter::{Charge, Limiter};
 use gristmill_core::limits::Limits;
 use gristmill_core::retry::JobPolicy;
@@ -19,12 +19,15 @@ use gristmill_sandbox::{
 use gristmill_telemetry::Metrics;
 use gristmill_telemetry::event::{HandlerSwapped, InstanceRecycled};
 
+use tokio::sync::watch;
+
 use crate::guards::Definitions;
 use crate::learn::Learned;
+use crate::served::Served;
 
 /// A job type that can run: its module and its policy.
 pub(crate) struct JobType {
-    pub module: ArcSwap<Module>,
+    pub served: ArcSwap<Served>,
     pub limits: Arc<Limits>,
     pub policy: JobPolicy,
     pub allow: Arc<Allow>,
@@ -40,10 +43,22 @@ pub(crate) struct JobType {
     pub limiters: Vec<Charge>,
     /// Breakers that must let it start.
     pub breakers: Vec<String>,
-    path: PathBuf,
+    /// Where its module comes from.
+    pub source: Handler,
 }
 
 impl JobType {
+    fn is_deployed(&self) -> bool {
+        matches!(self.source, Handler::Deployed(_))
+    }
+
+    fn path(&self) -> Option<&Path> {
+        match &self.source {
+            Handler::File(path) => Some(path),
+            Handler::Deployed(_) => None,
+        }
+    }
+
     /// Bytes that an attempt reserves; `None` if it may use more than the `capacity` of the whole worker.
     pub(crate) fn reserve(&self, capacity: u64) -> Option<u64> {
         let bytes = self.learned.as_ref().map_or(self.limits.memory, Learned::reserve);
@@ -72,6 +87,8 @@ pub struct Handlers {
     told: Mutex<(Config, Vec<Setting>)>,
     sandbox: Sandbox,
     metrics: Metrics,
+    /// Something is served that was not before.
+    served: watch::Sender<()>,
 }
 
 impl Handlers {
@@ -85,7 +102,8 @@ impl Handlers {
         let queues = ArcSwap::from_pointee(job_types(config, sandbox, metrics, loaded)?);
         let definitions = Arc::new(ArcSwap::from_pointee(Definitions::new(config)));
         let told = Mutex::new((config.clone(), Vec::new()));
-        Ok(Self { queues, definitions, told, sandbox: sandbox.clone(), metrics: metrics.clone() })
+        let served = watch::Sender::new(());
+        Ok(Self { queues, definitions, told, sandbox: sandbox.clone(), metrics: metrics.clone(), served })
     }
 
     /// Takes every job type of a configuration in place of the present ones, or, when one cannot be used, none.
@@ -93,16 +111,31 @@ impl Handlers {
     pub fn replace(&self, config: &Config) -> Result<(), Vec<HandlerProblem>> {
         let new = job_types(config, &self.sandbox, &self.metrics, |_, _| {})?;
         self.tell(|told| told.0.clone_from(config));
+        let old = self.queues.load();
+        for (queue, types) in &new {
+            let deployed = types.iter().filter(|(_, job)| job.is_deployed());
+            for (name, job) in deployed {
+                let before = old.get(queue).and_then(|types| types.get(name));
+                // Another name, or metering, is for the follower to load.
+                if let Some(before) = before.filter(|before| {
+                    before.source == job.source && before.limits.fuel.is_some() == job.limits.fuel.is_some()
+                }) {
+                    job.served.store(before.served.load_full());
+                }
+            }
+        }
         let old = self.queues.swap(Arc::new(new));
         let mut told = std::collections::BTreeSet::new();
         for (queue, types) in &**self.queues.load() {
             for (name, job) in types {
-                let before = old.get(queue).and_then(|types| types.get(name)).map(|t| t.module.load_full());
-                let module = job.module.load();
+                let before = old.get(queue).and_then(|types| types.get(name)).map(|t| t.served.load_full());
+                let served = job.served.load();
+                let (Some(module), Some(path)) = (&served.stable, job.path()) else { continue };
+                let before = before.as_ref().and_then(|before| before.stable.as_ref());
                 if before.is_none_or(|before| before.digest() != module.digest())
-                    && told.insert((job.path.clone(), module.digest().to_owned()))
+                    && told.insert((path.to_owned(), module.digest().to_owned()))
                 {
-                    let path = job.path.display().to_string();
+                    let path = path.display().to_string();
                     HandlerSwapped { path: &path, result: Ok(module.digest()) }.emit(&self.metrics);
                 }
             }
@@ -162,6 +195,38 @@ impl Handlers {
         self.queues.load().get(queue).map(|types| types.values().cloned().collect()).unwrap_or_default()
     }
 
+    /// Job types whose modules are deployed, with their queues.
+    pub(crate) fn deployed(&self) -> Vec<(String, Arc<JobType>)> {
+        let queues = self.queues.load();
+        let of_queue = |(queue, types): (&String, &HashMap<String, Arc<JobType>>)| {
+            let deployed = types.values().filter(|job_type| job_type.is_deployed());
+            deployed.map(|job_type| (queue.clone(), Arc::clone(job_type))).collect::<Vec<_>>()
+        };
+        queues.iter().flat_map(of_queue).collect()
+    }
+
+    pub(crate) fn some_are_deployed(&self) -> bool {
+        self.queues.load().values().flat_map(HashMap::values).any(|job_type| job_type.is_deployed())
+    }
+
+    /// Whether every job type of the queue has a module. Without, its jobs wait: to take one would be to fail it.
+    #[must_use]
+    pub fn is_served(&self, queue: &str) -> bool {
+        let queues = self.queues.load();
+        let types = queues.get(queue).into_iter().flat_map(HashMap::values);
+        types.into_iter().all(|job_type| job_type.served.load().stable.is_some())
+    }
+
+    /// Tells pumps that more may be served.
+    pub(crate) fn tell_served(&self) {
+        self.served.send_replace(());
+    }
+
+    /// Hears of it.
+    pub(crate) fn hear_served(&self) -> watch::Receiver<()> {
+        self.served.subscribe()
+    }
+
     /// Bytes that an attempt of the queue reserves at most, of a worker that has so many.
     pub(crate) fn need(&self, queue: &str, capacity: u64) -> u64 {
         let queues = self.queues.load();
@@ -174,7 +239,7 @@ impl Handlers {
     pub fn paths(&self) -> Vec<PathBuf> {
         let queues = self.queues.load();
         let mut paths: Vec<_> =
-            queues.values().flat_map(|types| types.values().map(|t| t.path.clone())).collect();
+            queues.values().flat_map(HashMap::values).filter_map(|t| t.path().map(Path::to_owned)).collect();
         paths.sort();
         paths.dedup();
         paths
@@ -189,8 +254,9 @@ impl Handlers {
         // A file may serve many job types; each thing about it is told once.
         let mut told = std::collections::BTreeSet::new();
         let queues = self.queues.load();
-        for job in queues.values().flat_map(HashMap::values).filter(|t| t.path == path) {
-            let old = job.module.load();
+        for job in queues.values().flat_map(HashMap::values).filter(|t| t.path() == Some(path)) {
+            let served = job.served.load();
+            let Some(old) = &served.stable else { continue };
             let result = self.sandbox.load(path, old.metered()).and_then(|module| {
                 module.fits(&job.limits)?;
                 Ok(module)
@@ -201,7 +267,7 @@ impl Handlers {
                     if told.insert(module.digest().to_owned()) {
                         HandlerSwapped { path: &shown, result: Ok(module.digest()) }.emit(metrics);
                     }
-                    job.module.store(Arc::new(module));
+                    job.served.store(Arc::new(Served::file(module)));
                     swapped = true;
                 }
                 Err(error) => {
@@ -232,28 +298,35 @@ fn job_types(
                 problems.push(HandlerProblem { place: place.to_owned(), message });
             };
             let allow = allow(&job.allow, &mut problem);
-            let key = (job.handler.clone(), job.limits.fuel.is_some());
-            let module =
-                modules.entry(key).or_insert_with_key(|(path, metered)| match sandbox.load(path, *metered) {
-                    Ok(module) => {
-                        loaded(path, &module);
-                        Some(module)
+            let mut load = |path: &Path, metered| match sandbox.load(path, metered) {
+                Ok(module) => {
+                    loaded(path, &module);
+                    Some(module)
+                }
+                Err(error) => {
+                    problem(&job.handler_place, with_suggestion(&error, path));
+                    None
+                }
+            };
+            let served = match &job.handler {
+                Handler::Deployed(_) => Served::default(),
+                Handler::File(path) => {
+                    let key = (path.clone(), job.limits.fuel.is_some());
+                    let module =
+                        modules.entry(key).or_insert_with_key(|(path, metered)| load(path, *metered));
+                    let Some(module) = module else { continue };
+                    if let Err(error) = module.fits(&job.limits) {
+                        problem(&job.handler_place, error.to_string());
                     }
-                    Err(error) => {
-                        problem(&job.handler_place, with_suggestion(&error, path));
-                        None
-                    }
-                });
-            let Some(module) = module else { continue };
-            if let Err(error) = module.fits(&job.limits) {
-                problem(&job.handler_place, error.to_string());
-            }
+                    Served::file(module.clone())
+                }
+            };
             let limits = Arc::new(job.limits.clone());
             let learns = job.admission == Admission::Learned;
             let learned =
                 (learns || job.adaptive.is_some()).then(|| Learned::new(job.adaptive, learns, &limits));
             let made = JobType {
-                module: ArcSwap::from_pointee(module.clone()),
+                served: ArcSwap::from_pointee(served),
                 limits,
                 policy: job.policy.clone(),
                 allow: Arc::new(allow),
@@ -263,7 +336,7 @@ fn job_types(
                 holds_queue: job.holds_queue,
                 limiters: job.limiters.clone(),
                 breakers: job.breakers.clone(),
-                path: job.handler.clone(),
+                source: job.handler.clone(),
             };
             types.insert(name.clone(), Arc::new(made));
         }

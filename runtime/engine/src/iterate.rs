@@ -17,7 +17,13 @@ pub(crate) async fn schedule_next(queue: &Queue, context: &Context, taken: &Take
         Ok(_) => None,
         Err(ScheduleFailure::Queue(error)) if error.kind() == ErrorKind::Unavailable => {
             let id = taken.id.clone();
-            Some(Finished { id, token: taken.token.clone(), action: Some(Action::Release), at_ms })
+            Some(Finished {
+                id,
+                token: taken.token.clone(),
+                action: Some(Action::Release),
+                module: None,
+                at_ms,
+            })
         }
         Err(error) => {
             QueueEvent::NotScheduled { scheduler, error: &error }.emit(queue.name(), &context.metrics);

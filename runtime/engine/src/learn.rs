@@ -105,7 +105,9 @@ async fn look(
         }
     }
     let slices = queue.usage(&job_type.entry, (now + 1).saturating_sub(SLICES)..=now).await?;
-    let next = decide(&slices, learned, &job_type.limits, job_type.module.load().start_memory());
+    let start_memory =
+        job_type.served.load().stable.as_ref().map_or(0, gristmill_sandbox::Module::start_memory);
+    let next = decide(&slices, learned, &job_type.limits, start_memory);
     tell(context, queue.name(), job_type, &learned.current.load(), &next);
     learned.current.store(Arc::new(next.current));
     Ok(())

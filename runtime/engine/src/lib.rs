@@ -5,6 +5,8 @@
 //! All of them live on the host's runtime; guests have threads of their own, so a computing guest delays none of it.
 
 mod attempt;
+mod canary;
+mod deployments;
 mod guards;
 mod handlers;
 mod held;
@@ -15,6 +17,7 @@ mod lifetime;
 mod listener;
 mod pump;
 mod reporter;
+mod served;
 mod service;
 mod settings;
 mod shares;
@@ -22,6 +25,7 @@ mod slots;
 mod upkeep;
 mod worker;
 
+pub use deployments::Trust;
 pub use handlers::{HandlerProblem, Handlers};
 pub use held::Running;
 pub use ledger::resident_memory;

@@ -56,6 +56,8 @@ pub(crate) struct Pump {
     pub rate_limit: Option<(u64, u64)>,
     pub listener: Listener,
     pub phase: watch::Receiver<Phase>,
+    /// Something is served that was not before.
+    pub served: watch::Receiver<()>,
     /// Running numbers of all pumps of this worker.
     pub calls: Arc<AtomicU64>,
 }
@@ -104,6 +106,7 @@ impl Pump {
                     }
                 }
                 Ok(()) = self.phase.changed() => state.hungry = true,
+                Ok(()) = self.served.changed() => state.hungry = true,
             }
         }
         attempts.close();
@@ -128,7 +131,8 @@ impl Pump {
             state.hungry |= max > state.slots.total();
             state.slots.set_total(max);
         }
-        let taking = self.taking() && !self.is_held(state);
+        let taking =
+            self.taking() && self.executor.handlers.is_served(self.queue.name()) && !self.is_held(state);
         if !taking {
             self.stop_waiting(state);
         }

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::attempt::Executor;
+use crate::deployments::Trust;
 use crate::guards::Guards;
 use crate::handlers::Handlers;
 use crate::held::{Held, Running};
@@ -25,7 +26,7 @@ use crate::lifetime::{Again, Lifetime};
 use crate::listener::Listener;
 use crate::pump::Pump;
 use crate::shares::{self, Shares};
-use crate::{learn, reporter, settings, upkeep};
+use crate::{canary, deployments, learn, reporter, settings, upkeep};
 
 /// After the interrupts of a drain, settlements get this long to reach Redis.
 const LAST_CALLS: Duration = Duration::from_secs(10);
@@ -43,6 +44,8 @@ pub struct Context {
     pub sandbox: Sandbox,
     /// The guests' own runtime.
     pub guests: tokio::runtime::Handle,
+    /// Whether a deployed module may be run here.
+    pub trust: Trust,
 }
 
 /// What a worker does with new jobs.
@@ -146,6 +149,7 @@ impl Worker {
         let mut beside = JoinSet::new();
         beside.spawn(ledger.clone().watch(self.context.metrics.clone(), self.context.sandbox.clone()));
         beside.spawn(learn::run(self.context.clone(), Arc::clone(&self.handlers), queues.clone()));
+        self.follow_deployments(&mut beside);
         let definitions = self.handlers.definitions();
         let guards = Guards::new(self.connection.clone(), definitions, self.context.metrics.clone());
         let lifetime = Lifetime::new(worker.recycle_after_jobs, worker.recycle_after);
@@ -208,6 +212,7 @@ impl Worker {
                 metrics_minutes: worker.metrics_minutes,
                 listener: listeners[&self.group(queue.keys())].clone(),
                 phase: self.control.phase.subscribe(),
+                served: self.handlers.hear_served(),
                 calls: Arc::clone(&calls),
             };
             pumps.spawn(pump.run(woken));
@@ -234,6 +239,21 @@ impl Worker {
             tokio::time::timeout(LAST_CALLS, async { while reporters.join_next().await.is_some() {} }).await;
         beside.shutdown().await;
         Drained { timed_out, again, cut_short: false }
+    }
+
+    fn follow_deployments(&self, beside: &mut JoinSet<()>) {
+        beside.spawn(deployments::follow(
+            self.connection.clone(),
+            Arc::clone(&self.handlers),
+            self.context.sandbox.clone(),
+            Arc::clone(&self.context.trust),
+            self.context.metrics.clone(),
+        ));
+        beside.spawn(canary::watch(
+            self.context.clone(),
+            self.connection.clone(),
+            Arc::clone(&self.handlers),
+        ));
     }
 
     /// Queues that one wait can be for: all of them, or on a Cluster those of one hash tag.

@@ -3,20 +3,16 @@
 //! Messages are published and not stored: who was not listening has missed them, so whoever cancels looks whether the
 //! job has ended and asks again if not.
 
-use futures_util::StreamExt;
-use redis::Value;
-use redis::aio::PubSub;
 use serde::{Deserialize, Serialize};
 
 use crate::Queue;
 use crate::connection::Connection;
 use crate::error::QueueError;
+use crate::subscription::Subscription;
 use crate::turn::integer;
 
 /// One channel for all queues; workers pass over what is not theirs.
 const CHANNEL: &str = "gristmill:cancel";
-/// Bytes of a message that is looked at.
-const MAX_MESSAGE: usize = 4 << 10;
 
 /// A job that somebody wants stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,43 +36,21 @@ impl Queue {
 }
 
 /// Hears cancellations over a connection of its own.
-pub struct Cancellations {
-    connection: Connection,
-    subscribed: Option<PubSub>,
-}
+pub struct Cancellations(Subscription);
 
 impl Cancellations {
     /// Connects at the first wait.
     #[must_use]
     pub fn new(connection: Connection) -> Self {
-        Self { connection, subscribed: None }
+        Self(Subscription::new(connection, CHANNEL))
     }
 
     /// Waits for the next cancellation; what is not one is passed over. After an error the next wait subscribes anew.
     pub async fn next(&mut self) -> Result<Cancellation, QueueError> {
-        let mut subscribed = match self.subscribed.take() {
-            Some(subscribed) => subscribed,
-            None => self.subscribe().await?,
-        };
         loop {
-            let message = subscribed.on_message().next().await;
-            let Some(message) = message else {
-                return Err(self.connection.unfit("the end of a subscription"));
-            };
-            let Ok(Value::BulkString(text)) = message.get_payload::<Value>() else { continue };
-            if text.len() > MAX_MESSAGE {
-                continue;
-            }
-            if let Ok(cancellation) = serde_json::from_slice(&text) {
-                self.subscribed = Some(subscribed);
+            if let Ok(cancellation) = serde_json::from_slice(&self.0.next().await?) {
                 return Ok(cancellation);
             }
         }
-    }
-
-    async fn subscribe(&self) -> Result<PubSub, QueueError> {
-        let mut subscribed = self.connection.pub_sub().await?;
-        subscribed.subscribe(CHANNEL).await.map_err(|source| self.connection.error(source))?;
-        Ok(subscribed)
     }
 }

@@ -26,6 +26,8 @@ script!(TURN, "adding.lua", "limiting.lua", "breaking.lua", "grouping.lua", "tur
 script!(LIMIT, "limiting.lua", "limit.lua");
 script!(LIMITER_SHOW, "limiting.lua", "limiter_show.lua");
 script!(BREAKER, "limiting.lua", "breaking.lua", "breaker.lua");
+script!(DEPLOY, "deploy.lua");
+script!(PUT_CHUNK, "put_chunk.lua");
 script!(RENEW, "renew.lua");
 script!(STALLED, "stalled.lua");
 script!(REPORT, "report.lua");

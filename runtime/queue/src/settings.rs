@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::connection::Connection;
 use crate::error::QueueError;
 use crate::turn::text;
+use crate::usage::pairs;
 
 const KEY: &str = "gristmill:settings";
 /// Settings at most.
@@ -34,14 +35,7 @@ pub fn read_settings(rows: &BTreeMap<String, SettingRow>) -> Vec<Setting> {
 impl Connection {
     /// All settings by key; what is none of ours is passed over.
     pub async fn settings(&self) -> Result<BTreeMap<String, SettingRow>, QueueError> {
-        let fields = match self.call(redis::cmd("HGETALL").arg(KEY)).await? {
-            Value::Array(parts) => {
-                let mut parts = parts.into_iter();
-                std::iter::from_fn(|| parts.next().zip(parts.next())).collect()
-            }
-            Value::Map(pairs) => pairs,
-            _ => Vec::new(),
-        };
+        let fields = pairs(self.call(redis::cmd("HGETALL").arg(KEY)).await?);
         let row = |(key, row)| Some((text(key), serde_json::from_str(&text(row)).ok()?));
         Ok(fields.into_iter().filter_map(row).collect())
     }

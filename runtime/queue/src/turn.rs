@@ -108,6 +108,8 @@ pub struct Taken {
     pub stacktrace: Option<String>,
     /// The scheduler that made it, which is to make the next one.
     pub scheduler: Option<String>,
+    /// Digest of the deployed module that served its last attempt.
+    pub module: Option<String>,
     /// The token of its lock.
     pub token: Arc<str>,
 }
@@ -179,6 +181,7 @@ fn write(call: &mut Call<'_>, settlement: &Settlement, finished_ms: u64) {
             call.arg(none).arg(none).arg(none);
         }
     }
+    call.arg(settlement.module.as_deref().unwrap_or(none));
 }
 
 fn write_keep(call: &mut Call<'_>, keep: Keep) {
@@ -237,8 +240,21 @@ fn code(value: &Value) -> Code {
 /// Fields in the order in which `turn.lua` reads them.
 fn taken(value: Value, token: &Arc<str>) -> Option<Taken> {
     let Value::Array(fields) = value else { return None };
-    let [name, data, opts, timestamp, made, started, deferred, stacktrace, old_made, scheduler, held, id] =
-        <[Value; 12]>::try_from(fields).ok()?;
+    let [
+        name,
+        data,
+        opts,
+        timestamp,
+        made,
+        started,
+        deferred,
+        stacktrace,
+        old_made,
+        scheduler,
+        held,
+        module,
+        id,
+    ] = <[Value; 13]>::try_from(fields).ok()?;
     let optional = |value: Value| (value != Value::Nil).then(|| text(value));
     let made = if made == Value::Nil { old_made } else { made };
     let count = |value: &Value| u32::try_from(number(value)).unwrap_or(u32::MAX);
@@ -258,6 +274,7 @@ fn taken(value: Value, token: &Arc<str>) -> Option<Taken> {
         deferred_failure: optional(deferred),
         stacktrace: optional(stacktrace),
         scheduler: optional(scheduler),
+        module: optional(module),
         token: Arc::clone(token),
     })
 }

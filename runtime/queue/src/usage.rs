@@ -5,7 +5,7 @@ use redis::Value;
 
 use crate::Queue;
 use crate::error::QueueError;
-use crate::turn::{integer, text};
+use crate::turn::text;
 
 /// What attempts used, each as a sketch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -71,34 +71,38 @@ impl Queue {
     }
 }
 
-/// Fields and counts in turn; whatever is none is passed over.
 fn read(answer: Value) -> Usage {
     let mut usage = Usage::default();
-    let pairs: Vec<(Value, Value)> = match answer {
+    for (field, count) in pairs(answer) {
+        let sketches = [&mut usage.time, &mut usage.fuel, &mut usage.memory];
+        count_into(&text(field), text(count).parse().unwrap_or(0), sketches);
+    }
+    usage
+}
+
+/// The fields of a hash with their values.
+pub(crate) fn pairs(answer: Value) -> Vec<(Value, Value)> {
+    match answer {
         Value::Array(parts) => {
             let mut parts = parts.into_iter();
             std::iter::from_fn(|| parts.next().zip(parts.next())).collect()
         }
         Value::Map(pairs) => pairs,
         _ => Vec::new(),
-    };
-    for (field, count) in pairs {
-        let field = text(field);
-        let count = match &count {
-            Value::Int(_) => u64::try_from(integer(&count)).unwrap_or(0),
-            _ => text(count).parse().unwrap_or(0),
-        };
-        let sketch = match field.chars().next() {
-            Some('t') => &mut usage.time,
-            Some('f') => &mut usage.fuel,
-            Some('m') => &mut usage.memory,
-            _ => continue,
-        };
-        if let Some(bucket) = field.get(1..).and_then(|digits| digits.parse().ok()) {
-            sketch.add(bucket, count);
-        }
     }
-    usage
+}
+
+/// Adds a field such as `t12` to the sketch of its letter: time, fuel, memory. Whatever is none is passed over.
+pub(crate) fn count_into(field: &str, count: u64, [time, fuel, memory]: [&mut Sketch; 3]) {
+    let sketch = match field.as_bytes().first() {
+        Some(b't') => time,
+        Some(b'f') => fuel,
+        Some(b'm') => memory,
+        _ => return,
+    };
+    if let Some(bucket) = field.get(1..).and_then(|digits| digits.parse().ok()) {
+        sketch.add(bucket, count);
+    }
 }
 
 #[cfg(test)]

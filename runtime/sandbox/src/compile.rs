@@ -50,7 +50,7 @@ fn compile_input(cache: &Path, max_memory: u64, metered: bool) -> Result<(), Str
     let cache = Cache::open(cache).map_err(|error| error.to_string())?;
     let machine = Machine::new(1, max_memory, metered).map_err(|error| error.to_string())?;
     let component = Component::from_binary(&machine.engine, &wasm).map_err(|error| format!("{error:#}"))?;
-    cache.store(&machine.engine, &crate::module::digest(&wasm), &component);
+    cache.store(&machine.engine, &gristmill_core::deployment::digest_of(&wasm), &component);
     Ok(())
 }
 

@@ -2,21 +2,19 @@
 
 use std::sync::Arc;
 
+pub use gristmill_core::deployment::MAX_MODULE_BYTES;
+use gristmill_core::deployment::digest_of;
 use gristmill_core::limits::Limits;
-use sha2::{Digest, Sha256};
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
 use crate::bindings::WorkerPre;
 use crate::bindings::exports::gristmill::job::handler::{Job, JobError};
-use crate::cache::{Cache, hex};
+use crate::cache::Cache;
 use crate::engine::Machine;
 use crate::guest::Guest;
 use crate::pool::{MAX_TABLE_ELEMENTS, PAGE};
 use crate::{Compiler, ModuleError};
-
-/// Bytes of a handler's file.
-pub const MAX_MODULE_BYTES: u64 = 64 << 20;
 
 /// The interface that a handler exports, without its version.
 const HANDLER: &str = "gristmill:job/handler";
@@ -54,6 +52,7 @@ struct Inner {
     size: u64,
     metered: bool,
     imports: Vec<String>,
+    wit: String,
     start_memory: u64,
 }
 
@@ -88,6 +87,12 @@ impl Module {
         &self.0.imports
     }
 
+    /// The version of `gristmill:job` that it was built for.
+    #[must_use]
+    pub fn wit_version(&self) -> &str {
+        &self.0.wit
+    }
+
     /// Whether an attempt with these limits can start at all: the memory that the component begins with is within
     /// them.
     pub fn fits(&self, limits: &Limits) -> Result<(), ModuleError> {
@@ -115,7 +120,7 @@ impl Module {
         max_memory: u64,
     ) -> Result<Self, ModuleError> {
         check_header(name, wasm)?;
-        let digest = digest(wasm);
+        let digest = digest_of(wasm);
         let kept = || cache.and_then(|cache| cache.load(&machine.engine, &digest));
         let component = match (kept(), cache.zip(compiler)) {
             (Some(component), _) => component,
@@ -139,13 +144,22 @@ impl Module {
         // Compiled code in the cache may come from a pool of another size, so the ceilings are checked here as well.
         let start_memory = start_memory(name, &component)?;
         check_memory(name, start_memory, max_memory)?;
-        let imports = check_names(name, machine, &component)?;
+        let (imports, wit) = check_names(name, machine, &component)?;
         let unlinked = |error| unlinked(name, &imports, &error);
         let pre = machine.linker.instantiate_pre(&component).map_err(unlinked)?;
         check_run(machine, &component).map_err(|error| misshapen(name, &error))?;
         let pre = WorkerPre::new(pre).map_err(|error| misshapen(name, &error))?;
         let size = wasm.len() as u64;
-        Ok(Self(Arc::new(Inner { pre, name: name.to_owned(), digest, size, metered, imports, start_memory })))
+        Ok(Self(Arc::new(Inner {
+            pre,
+            name: name.to_owned(),
+            digest,
+            size,
+            metered,
+            imports,
+            wit,
+            start_memory,
+        })))
     }
 }
 
@@ -156,11 +170,6 @@ impl std::fmt::Debug for Module {
             .field("digest", &self.0.digest)
             .finish_non_exhaustive()
     }
-}
-
-/// `sha256:` and 64 hexadecimal digits.
-pub(crate) fn digest(wasm: &[u8]) -> String {
-    format!("sha256:{}", hex(Sha256::digest(wasm)))
 }
 
 fn check_header(name: &str, wasm: &[u8]) -> Result<(), ModuleError> {
@@ -201,11 +210,17 @@ fn check_memory(name: &str, needed: u64, limit: u64) -> Result<(), ModuleError> 
     Err(ModuleError::Memory { name: name.to_owned(), needed, limit })
 }
 
-/// Looks for the handler among the exports, and for imports that no version of this host has.
-fn check_names(name: &str, machine: &Machine, component: &Component) -> Result<Vec<String>, ModuleError> {
+/// Looks for the handler among the exports, and for imports that no version of this host has. Answers the imports, and the
+/// version of the handler's interface.
+fn check_names(
+    name: &str,
+    machine: &Machine,
+    component: &Component,
+) -> Result<(Vec<String>, String), ModuleError> {
     let ty = component.component_type();
     let exports: Vec<_> = ty.exports(&machine.engine).map(|(export, _)| export.to_owned()).collect();
-    if !exports.iter().any(|export| export.starts_with(HANDLER_SERVED)) {
+    let served = exports.iter().find(|export| export.starts_with(HANDLER_SERVED));
+    let Some(wit) = served.and_then(|export| export.split('@').nth(1)).map(str::to_owned) else {
         let name = name.to_owned();
         return Err(match exports.iter().find(|export| export.split('@').next() == Some(HANDLER)) {
             Some(export) => ModuleError::HandlerVersion {
@@ -215,7 +230,7 @@ fn check_names(name: &str, machine: &Machine, component: &Component) -> Result<V
             },
             None => ModuleError::NoHandler { name, found: exports.into_iter().take(8).collect() },
         });
-    }
+    };
     let mut imports = Vec::new();
     for (import, item) in ty.imports(&machine.engine) {
         let known = KNOWN.iter().any(|known| import.starts_with(known));
@@ -225,7 +240,7 @@ fn check_names(name: &str, machine: &Machine, component: &Component) -> Result<V
         }
         imports.push(import.to_owned());
     }
-    Ok(imports)
+    Ok((imports, wit))
 }
 
 /// Compares the type of `run` with the contract's; without this a difference would show only in the first attempt.

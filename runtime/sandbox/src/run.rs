@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use gristmill_core::job::Job as QueueJob;
 use gristmill_core::limits::Limits;
+use gristmill_core::metric::MetricRecord;
 use gristmill_core::outcome::{Outcome, Stop, StopReason};
 use wasmtime::{Store, UpdateDeadline};
 
@@ -16,7 +17,7 @@ use crate::guest::{Guest, Start, Times};
 use crate::turns::{Line, Place};
 use crate::verdict::{self, Ending};
 use crate::warm::{Instance, Slots};
-use crate::{Attempt, Host, Interrupter, Module, Report, Warning};
+use crate::{Allow, Attempt, Host, Interrupter, Level, Module, Report, Warning};
 
 /// Handles of the component model that one guest may hold.
 const MAX_HANDLES: usize = 1_024;
@@ -67,9 +68,18 @@ pub(crate) async fn run(slots: &Slots, line: &Line, module: &Module, attempt: At
 
     let warned = Arc::clone(&store.data().host);
     let mut computing = Duration::ZERO;
-    let ending =
-        call(module, &mut store, &mut worker, &job, times, &interrupter, &*warned, &place, &mut computing)
-            .await;
+    let ending = call(
+        module,
+        &mut store,
+        &mut worker,
+        Some(&job),
+        times,
+        &interrupter,
+        &*warned,
+        &place,
+        &mut computing,
+    )
+    .await;
 
     let elapsed = times.started.elapsed();
     let consumed = fuel.map(|fuel| fuel.saturating_sub(store.get_fuel().unwrap_or(0)));
@@ -115,6 +125,43 @@ pub(crate) async fn run(slots: &Slots, line: &Line, module: &Module, attempt: At
     report
 }
 
+/// Makes an instance and drops it: `Returned` if that went well within the limits.
+pub(crate) async fn start(slots: &Slots, line: &Line, module: &Module, limits: Arc<Limits>) -> Outcome {
+    let interrupter = Interrupter::default();
+    let slot = slots.take(&interrupter).await;
+    let times = Times::new(0, 0, &limits);
+    let place = line.place();
+    let start = Start {
+        limits: Arc::clone(&limits),
+        allow: Arc::new(Allow::default()),
+        host: Arc::new(Nobody),
+        interrupter: interrupter.clone(),
+        times,
+        queue: String::new(),
+        headers: Vec::new(),
+        place: place.clone(),
+    };
+    let mut store = store(module, start);
+    arm(&mut store, module, &limits);
+    let (mut worker, mut computing) = (None, Duration::ZERO);
+    let ending =
+        call(module, &mut store, &mut worker, None, times, &interrupter, &Nobody, &place, &mut computing)
+            .await;
+    let outcome = verdict::outcome(ending, store.data());
+    drop(store);
+    drop(slot);
+    outcome
+}
+
+/// Nobody hears what a start function says.
+struct Nobody;
+
+impl Host for Nobody {
+    fn log(&self, _: Level, _: String) {}
+    fn progress(&self, _: String) {}
+    fn metric(&self, _: MetricRecord) {}
+}
+
 /// A store for a fresh instance.
 fn store(module: &Module, start: Start) -> Store<Guest> {
     let mut store = Store::new(module.pre().engine(), Guest::new(module.clone(), start));
@@ -134,14 +181,15 @@ fn arm(store: &mut Store<Guest>, module: &Module, limits: &Limits) -> Option<u64
     Some(fuel)
 }
 
-/// Instantiates, if that is not done, and calls the guest until it is done, its time is up or somebody interrupts.
+/// Instantiates, if that is not done, and calls the guest, if there is a job, until it is done, its time is up or somebody
+/// interrupts.
 /// `computing` is how long the guest, and host functions that do not wait, had a thread.
 #[expect(clippy::too_many_arguments, reason = "the parts of one attempt, borrowed apart")]
 async fn call(
     module: &Module,
     store: &mut Store<Guest>,
     worker: &mut Option<Worker>,
-    job: &Job,
+    job: Option<&Job>,
     times: Times,
     interrupter: &Interrupter,
     host: &dyn Host,
@@ -153,7 +201,10 @@ async fn call(
             Some(worker) => worker,
             None => worker.insert(module.pre().instantiate_async(&mut *store).await?),
         };
-        worker.gristmill_job_handler().call_run(store, job).await
+        match job {
+            Some(job) => worker.gristmill_job_handler().call_run(store, job).await,
+            None => Ok(Ok(None)),
+        }
     };
     let mut guest = std::pin::pin!(guest);
     let mut guest = poll_fn(|cx| {

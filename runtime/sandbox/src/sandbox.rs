@@ -5,6 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use gristmill_core::limits::Limits;
+use gristmill_core::outcome::Outcome;
+
 use crate::cache::Cache;
 use crate::engine::Machine;
 use crate::module::{MAX_MODULE_BYTES, Module};
@@ -116,6 +119,12 @@ impl Sandbox {
     /// attempt's time begins after that. Dropping the future ends the attempt.
     pub async fn run(&self, module: &Module, attempt: Attempt) -> Report {
         run::run(&self.0.slots, &self.0.line, module, attempt).await
+    }
+
+    /// Makes an instance and drops it: the outcome is `Returned` if the handler can start within these limits, else it says
+    /// what stopped it.
+    pub async fn start(&self, module: &Module, limits: &Arc<Limits>) -> Outcome {
+        run::start(&self.0.slots, &self.0.line, module, Arc::clone(limits)).await
     }
 
     /// Instances that exist now.

@@ -9,9 +9,11 @@ use gristmill_core::units::show_duration;
 
 use crate::metrics::{Metrics, TypeMetrics};
 
+mod deployment;
 mod guard;
 mod memory;
 
+pub use deployment::{CanaryEnded, DeploymentFollowed, DeploymentRefused};
 pub use guard::{BreakerMoved, GuardAsked, SettingChanged};
 pub use memory::{MemoryPressure, ReservationsCut};
 

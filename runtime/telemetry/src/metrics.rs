@@ -57,6 +57,9 @@ pub(crate) struct Families {
     pub dropped: IntCounterVec,
     pub refused: IntCounterVec,
     pub swaps: IntCounterVec,
+    pub deployments: IntCounterVec,
+    pub canaries: IntCounterVec,
+    pub canary_percent: IntGaugeVec,
     pub limiter_calls: IntCounterVec,
     pub breaker_calls: IntCounterVec,
     pub breaker_state: IntGaugeVec,
@@ -340,6 +343,21 @@ impl Families {
                 &["queue", "reason"],
             )?,
             swaps: counter("gristmill_handler_swaps_total", "Handlers replaced while running", &["result"])?,
+            deployments: counter(
+                "gristmill_deployment_changes_total",
+                "Deployments that were followed, and versions that could not be served",
+                &["queue", "job", "result"],
+            )?,
+            canaries: counter(
+                "gristmill_canary_ends_total",
+                "Canaries that were promoted or rolled back by what they came to",
+                &["queue", "job", "action"],
+            )?,
+            canary_percent: gauge(
+                "gristmill_canary_percent",
+                "Part of the attempts that a canary gets",
+                &["queue", "job"],
+            )?,
             limiter_calls: counter(
                 "gristmill_limiter_calls_total",
                 "Jobs, calls and requests that asked a limiter",

@@ -188,6 +188,15 @@ pub(super) const FACTOR: Kind<f64> = Kind {
     show: ToString::to_string,
 };
 
+/// `true` or `false`.
+pub(super) const FLAG: Kind<bool> = Kind {
+    parse: |value| match value {
+        DeValue::Boolean(on) => Ok(*on),
+        other => Err(format!("{} is not `true` or `false`", kind_of(other))),
+    },
+    show: ToString::to_string,
+};
+
 /// `true`, `false`, or a table of what differs from the defaults.
 pub(super) const ADAPTIVE: Kind<Option<AdaptivePolicy>> = Kind {
     parse: |value| {

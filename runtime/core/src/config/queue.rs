@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use super::allow::{Secrets, allow};
 use super::environment::{
-    ADAPTIVE, AMOUNT, COUNT, DURATION, FACTOR, KEEP, RATE, SIZE, TEXT, TEXT_OR_TEXTS, TEXTS, parse_count,
-    upper_snake,
+    ADAPTIVE, AMOUNT, COUNT, DURATION, FACTOR, FLAG, KEEP, RATE, SIZE, TEXT, TEXT_OR_TEXTS, TEXTS,
+    parse_count, upper_snake,
 };
 use super::limiter::{Guards, charges, check_known, groups};
 use super::reader::{Reader, Section, Variable};
 use super::shares::{self, Written};
-use super::{Admission, Class, Isolation, JobType, Queue};
+use super::{Admission, Class, Handler, Isolation, JobType, Queue};
 use crate::backoff::Backoff;
+use crate::deployment::is_handler_name;
 use crate::limits::Limits;
 use crate::options::Keep;
 use crate::retry::{CausePolicy, JobPolicy};
@@ -192,19 +193,32 @@ fn job_type<'a>(
     check_known(reader, &breakers.place, "breaker", &shared.guards.breakers, names_of);
     let handler = reader.find(&mut section, "handler", &TEXT, &[]);
     if handler.is_none() {
-        let hint = "add `handler = \"FILE.wasm\"`".to_owned();
+        let hint = "add `handler = \"FILE.wasm\"`, or the name of a deployed one".to_owned();
         reader.error(reader.at(section.line), format!("`{}` has no handler", section.path), Some(hint));
     }
-    if let Some(got) = handler.as_ref().filter(|got| !is_wasm(&got.value)) {
-        let message = format!("handler `{}` is not a path that ends in `.wasm`", got.value);
-        reader.error(got.place.clone(), message, Some("give the path of a component".into()));
+    if let Some(got) = handler.as_ref().filter(|got| !is_wasm(&got.value) && !is_handler_name(&got.value)) {
+        let message = format!(
+            "handler `{}` is neither a path that ends in `.wasm` nor the name of a deployed handler",
+            got.value
+        );
+        let hint = if got.value.starts_with("oci://") {
+            "deploy it: `gristmill handler push oci://… --queue QUEUE`, and give the handler's name"
+                .to_owned()
+        } else {
+            "give the path of a component, or a name of letters, digits, `-`, `_` and `.`".to_owned()
+        };
+        reader.error(got.place.clone(), message, Some(hint));
     }
     reader.finish(&section);
     if name != "*" {
         names.extend(env);
     }
     handler.map(|got| JobType {
-        handler: shared.directory.join(&got.value),
+        handler: if is_wasm(&got.value) {
+            Handler::File(shared.directory.join(&got.value))
+        } else {
+            Handler::Deployed(got.value)
+        },
         handler_place: got.place,
         limits,
         policy,
@@ -349,6 +363,7 @@ fn policy<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>) -> JobPolicy {
     if let Some(got) = starts.as_ref().filter(|got| !(1..=1_000_000).contains(&got.value)) {
         reader.error(got.place.clone(), format!("`{}.max_starts` must be 1 to 1000000", table.path), None);
     }
+    let pin = reader.get(&mut table, "pin", &FLAG, &[], false).value;
     reader.finish(&table);
     let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX).max(1);
     JobPolicy {
@@ -358,6 +373,7 @@ fn policy<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>) -> JobPolicy {
         memory,
         trap,
         max_starts: starts.map(|got| number(got.value)),
+        pin,
         remove_on_complete: reader.get(section, "remove_on_complete", &KEEP, &[], Keep::All).value,
         remove_on_fail: reader.get(section, "remove_on_fail", &KEEP, &[], Keep::All).value,
     }

@@ -42,7 +42,7 @@ fn reads_the_whole_form() {
     let queue = &loaded.config.queues["email-delivery"];
     assert_eq!((queue.class, queue.concurrency), (Class::High, 15));
     let (name, job) = queue.job_type("welcome").expect("`*` serves every name");
-    assert_eq!((name, job.handler.as_path()), ("*", Path::new("handlers/email.wasm")));
+    assert_eq!((name, &job.handler), ("*", &Handler::File("handlers/email.wasm".into())));
     assert_eq!((job.limits.memory, job.limits.fuel), (32 << 20, Some(10_000_000_000)));
     assert_eq!(job.limits.soft_timeout, Duration::from_secs(8));
     assert_eq!((job.policy.max_starts, &job.allow.enqueue[..]), (Some(9), &["analytics".to_owned()][..]));
@@ -114,8 +114,9 @@ memory = 64
     "gristmill.toml:2: `concurrency` of queue \"a\" must be 1 to 10000"
 )]
 #[case(
-    "[queues.a.jobs.\"*\"]\nhandler=\"a\"",
-    "gristmill.toml:2: handler `a` is not a path that ends in `.wasm`; give the path of a component"
+    "[queues.a.jobs.\"*\"]\nhandler=\"a/b\"",
+    "gristmill.toml:2: handler `a/b` is neither a path that ends in `.wasm` nor the name of a deployed handler; \
+     give the path of a component, or a name of letters, digits, `-`, `_` and `.`"
 )]
 #[case(
     "[queues.a.jobs.\"*\"]\nhandler=\"a.wasm\"\ntimeout=\"0s\"",

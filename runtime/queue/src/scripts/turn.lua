@@ -2,8 +2,8 @@
 --
 -- ARGV: 3 settlements, 4 jobs to take at most, 5 token, 6 lock ms, 7 worker name or "", 8 minutes of metrics to keep,
 --   9 and 10 jobs and ms of the worker's own rate limit or "", 11 what all jobs of the queue share, as JSON or "":
---   limiters, charged for each job that is taken, breakers, and groups that take turns, then ten values a settlement: id,
---   token, action, finished ms, and by action
+--   limiters, charged for each job that is taken, breakers, and groups that take turns, then eleven values a settlement:
+--   id, token, action, finished ms, and by action (the eleventh: digest of the deployed module that served it, or "")
 --   complete  return value, -, keep count, keep age s, keep limit, -
 --   fail      reason, stacktrace, keep count, keep age s, keep limit, attempts
 --   retry     reason, stacktrace, delay ms, lifo 0|1, -, -
@@ -21,7 +21,7 @@ local token = ARGV[5]
 local lock_ms = ARGV[6]
 local worker = ARGV[7]
 local minutes = tonumber(ARGV[8])
-local STRIDE, FIRST = 10, 12
+local STRIDE, FIRST = 11, 12
 
 local MORE, EMPTY, LIMITED, PAUSED, MAXED = 0, 1, 2, 3, 4
 local NOT_A_JOB = -12
@@ -281,6 +281,10 @@ local function settle()
       if not code then
         job.attempts = tonumber(job[2] or "") or 0
         job.priority = tonumber(job[6] or "") or 0
+        if ARGV[at + 10] ~= "" then
+          -- Ours, for whoever wants to know, and for retries that stay on their version.
+          call("HSET", key, "gmd", ARGV[at + 10])
+        end
         actions[action](id, key, at, job)
       end
       codes[i] = code or 1
@@ -398,7 +402,7 @@ local function start(id, jobs, strangers)
   local key = base .. id
   local job = redis.pcall(
     "HMGET", key, "name", "data", "opts", "timestamp", "atm", "ats", "defa", "stacktrace", "attemptsMade",
-    "rjk", "gmh"
+    "rjk", "gmh", "gmd"
   )
   if job.err or not job[1] then
     -- An id without a job: nothing could run it.
@@ -416,7 +420,7 @@ local function start(id, jobs, strangers)
   else
     call("HSET", key, "processedOn", now, "ats", starts, "pb", worker)
   end
-  job[12] = id
+  job[13] = id
   jobs[#jobs + 1] = job
 end
 

@@ -107,7 +107,16 @@ pub(crate) fn ids(turn: &Turn) -> Vec<&str> {
 }
 
 pub(crate) fn settlement(job: &Taken, action: Action) -> (Settlement, u64) {
-    (Settlement { id: job.id.clone(), token: Arc::clone(&job.token), action, repeated: false }, NOW)
+    (
+        Settlement {
+            id: job.id.clone(),
+            token: Arc::clone(&job.token),
+            action,
+            module: None,
+            repeated: false,
+        },
+        NOW,
+    )
 }
 
 pub(crate) fn complete(job: &Taken, keep: Keep) -> (Settlement, u64) {

@@ -50,7 +50,7 @@ async fn drive(queue: Queue, lane: usize, batch: usize, remove: bool) -> Result<
             .into_iter()
             .map(|job| {
                 let action = Action::Complete { returnvalue: br#"{"ok":true}"#.to_vec(), keep };
-                (Settlement { id: job.id, token: job.token, action, repeated: false }, now_ms)
+                (Settlement { id: job.id, token: job.token, action, module: None, repeated: false }, now_ms)
             })
             .collect();
     }

@@ -120,7 +120,16 @@ async fn take(queue: &Queue, count: usize) -> Result<f64> {
         taken += turn.jobs.len();
         let action = Action::Complete { returnvalue: b"null".to_vec(), keep: Keep::Remove };
         let settlement = |job: gristmill_queue::Taken| {
-            (Settlement { id: job.id, token: job.token, action: action.clone(), repeated: false }, now_ms)
+            (
+                Settlement {
+                    id: job.id,
+                    token: job.token,
+                    action: action.clone(),
+                    module: None,
+                    repeated: false,
+                },
+                now_ms,
+            )
         };
         let got = turn.jobs.len();
         settlements = turn.jobs.into_iter().map(settlement).collect();

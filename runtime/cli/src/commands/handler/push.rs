@@ -1,0 +1,181 @@
+//! `gristmill handler push`: checks a handler as a worker would, stores it, deploys it.
+
+use std::collections::HashSet;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use gristmill_core::clock::Clock;
+use gristmill_core::config::{Config, Handler, JobType};
+use gristmill_core::deployment::{Canary, Change, Deployment, ModuleInfo, is_handler_name, short};
+use gristmill_core::limits::Limits;
+use gristmill_core::outcome::Outcome;
+use gristmill_core::units::show_size;
+use gristmill_queue::{Connection, Target};
+use gristmill_sandbox::{Module, Sandbox, Settings};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{target, told};
+use crate::arguments::{Global, PushArguments};
+use crate::commands::setting::who;
+use crate::failure::Failure;
+use crate::host;
+
+/// Modules that no deployment needs are kept this long: whoever pushes may not have deployed yet.
+const KEPT_MS: u64 = 24 * 3_600_000;
+
+pub(super) async fn push(
+    arguments: &PushArguments,
+    config: &Config,
+    global: &Global,
+) -> Result<ExitCode, Failure> {
+    let target = target(&arguments.change, config)?;
+    let job_type = config.queues.get(&target.queue).and_then(|queue| queue.jobs.get(&target.job));
+    let name = name(arguments, job_type, &target)?;
+    let (module, wasm) = check(arguments, config, job_type).await?;
+    let now_ms = Clock::System.now_ms();
+    let info = ModuleInfo {
+        digest: module.digest().to_owned(),
+        name,
+        version: arguments.version.as_deref().map(short),
+        size: module.size(),
+        wit: module.wit_version().to_owned(),
+        imports: module.imports().to_vec(),
+        by: who(),
+        at_ms: now_ms,
+        signatures: Vec::new(),
+    };
+    tell_of_imports(&info, job_type);
+    let (connection, _) = Connection::open_at(&host::server(&config.redis)).await?;
+    let change = match arguments.canary {
+        None => Change::Deploy { digest: info.digest.clone() },
+        Some(percent) => Change::Try(Canary {
+            digest: info.digest.clone(),
+            percent,
+            since_ms: now_ms,
+            promote_after_ms: arguments
+                .promote_after
+                .map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX)),
+        }),
+    };
+    // What would be refused is refused before megabytes are sent.
+    let before = connection.deployment(&target).await?;
+    Deployment::change(before.as_ref(), &change)
+        .map_err(|refusal| Failure::new(format!("{target}: {refusal}")))?;
+    store(&connection, &info, &wasm).await?;
+    let changed = connection
+        .change_deployment(&target, &change, (&info.by, &arguments.change.reason), None, now_ms)
+        .await
+        .map_err(Failure::new)?;
+    forget_old(&connection, &info, now_ms).await?;
+    if !global.json {
+        let version = info.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
+        anstream::println!("{}{version}: {}, {}", info.name, info.digest, show_size(info.size));
+    }
+    if let Some(deployment) = changed {
+        told(&target, &deployment, global)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The handler's name: said, or configured, or the file's.
+fn name(arguments: &PushArguments, job_type: Option<&JobType>, target: &Target) -> Result<String, Failure> {
+    let configured = match job_type.map(|job_type| &job_type.handler) {
+        Some(Handler::Deployed(name)) => Some(name),
+        Some(Handler::File(path)) => {
+            return Err(Failure::usage(format!(
+                "{target} is served by the file `{}`; give it the name of a deployed handler in the configuration",
+                path.display()
+            )));
+        }
+        None => None,
+    };
+    match (&arguments.name, configured) {
+        (Some(said), Some(configured)) if said != configured => Err(Failure::usage(format!(
+            "the configuration names the handler `{configured}` for {target}, not `{said}`"
+        ))),
+        (Some(name), _) | (None, Some(name)) => Ok(name.clone()),
+        (None, None) => {
+            let stem = arguments.file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+            let name = stem.replace('_', "-");
+            if is_handler_name(&name) {
+                return Ok(name);
+            }
+            Err(Failure::usage(format!("`{stem}` is no name for a handler; give one with `--name`")))
+        }
+    }
+}
+
+/// Reads the file, compiles it in a process of its own, and starts it once within the limits of its job type.
+async fn check(
+    arguments: &PushArguments,
+    config: &Config,
+    job_type: Option<&JobType>,
+) -> Result<(Module, Vec<u8>), Failure> {
+    let limits = Arc::new(job_type.map_or_else(Limits::default, |job_type| job_type.limits.clone()));
+    let metered = limits.fuel.is_some();
+    let settings = Settings {
+        slots: 1,
+        max_memory: limits.memory,
+        cache_dir: config.worker.cache_dir.clone(),
+        compiler: host::compiler(config.worker.compile_timeout),
+    };
+    let sandbox = Sandbox::new(settings).map_err(Failure::usage)?;
+    let module = sandbox.load(&arguments.file, metered).map_err(Failure::usage)?;
+    module.fits(&limits).map_err(Failure::usage)?;
+    let outcome = sandbox.start(&module, &limits).await;
+    if let Outcome::Stopped(stop) = &outcome {
+        let file = arguments.file.display();
+        return Err(Failure::usage(format!("handler `{file}` cannot start: {}", stop.failed_reason())));
+    }
+    // Read again, and what was checked is what is sent.
+    let wasm = std::fs::read(&arguments.file).map_err(Failure::new)?;
+    Ok((module, wasm))
+}
+
+/// JavaScript and Python import everything there is, so an import that nothing grants is a hint and no fault.
+fn tell_of_imports(info: &ModuleInfo, job_type: Option<&JobType>) {
+    let Some(allow) = job_type.map(|job_type| &job_type.allow) else { return };
+    let granted = [
+        ("wasi:http/", allow.http.is_empty(), "http"),
+        ("gristmill:job/enqueue@", allow.enqueue.is_empty(), "enqueue"),
+        ("gristmill:job/rate-limit@", allow.limiters.is_empty(), "limiters"),
+        ("gristmill:job/circuit-breaker@", allow.breakers.is_empty(), "breakers"),
+        ("gristmill:job/secrets@", allow.secrets.is_empty(), "secrets"),
+    ];
+    let imports = |interface: &str| info.imports.iter().any(|import| import.starts_with(interface));
+    let missing: Vec<&str> = granted
+        .iter()
+        .filter(|(interface, missing, _)| *missing && imports(interface))
+        .map(|(.., key)| *key)
+        .collect();
+    if !missing.is_empty() {
+        let missing = missing.join(", ");
+        tracing::info!(
+            missing,
+            "the handler may ask for what `allow` of its job type does not grant; that is refused then"
+        );
+    }
+}
+
+async fn store(connection: &Connection, info: &ModuleInfo, wasm: &[u8]) -> Result<(), Failure> {
+    let bar = ProgressBar::new(info.size);
+    if let Ok(style) = ProgressStyle::with_template("pushing {bar:30} {bytes} of {total_bytes}") {
+        bar.set_style(style);
+    }
+    let stored = connection.put_module(info, wasm, |done| bar.set_position(done as u64)).await;
+    bar.finish_and_clear();
+    stored.map_err(Failure::new)
+}
+
+/// Modules of the same handler that no deployment may come to need.
+async fn forget_old(connection: &Connection, info: &ModuleInfo, now_ms: u64) -> Result<(), Failure> {
+    let deployments = connection.deployments().await?;
+    let needed: HashSet<&str> = deployments.values().flat_map(Deployment::digests).collect();
+    for (digest, known) in connection.modules().await? {
+        let old = now_ms.saturating_sub(known.at_ms) > KEPT_MS;
+        if known.name == info.name && old && !needed.contains(digest.as_str()) {
+            connection.remove_module(&digest).await?;
+        }
+    }
+    Ok(())
+}
