@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod guests;
 mod hostile;
+mod registry;
 mod rig;
 mod scheduling;
 mod steps;

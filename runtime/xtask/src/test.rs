@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::steps::{build_host, command, need_chromium, need_node, need_python, need_redis, root, run, say};
-use crate::{guests, hostile, scheduling};
+use crate::{guests, hostile, registry, scheduling};
 
 #[derive(Debug, Args)]
 pub(crate) struct TestArguments {
@@ -27,6 +27,8 @@ enum Part {
     Fleet,
     /// Who runs next on the real binary: flooded queues, a limiter on several workers, a breaker during an outage
     Scheduling,
+    /// Handlers swapped, tried and taken back under load: 200 swaps when named, else 30
+    Registry,
     /// Hostile guests beside a healthy queue on the real binary: 200 of each kind when named, else 20
     Hostile,
 }
@@ -64,6 +66,9 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
     }
     if runs(Part::Scheduling) {
         scheduling::prove(&build_host(false)?)?;
+    }
+    if runs(Part::Registry) {
+        registry::prove(&build_host(false)?, arguments.parts.contains(&Part::Registry))?;
     }
     if runs(Part::Hostile) {
         let times = if arguments.parts.contains(&Part::Hostile) { 200 } else { 20 };
