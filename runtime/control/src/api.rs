@@ -2,6 +2,7 @@
 
 #![expect(unused_qualifications, reason = "the macros of utoipa write paths in full")]
 
+mod deployments;
 mod error;
 mod guard;
 mod jobs;
@@ -44,6 +45,7 @@ const MAX_PAGE: usize = 1_000;
         (name = "schedulers", description = "Jobs that are made again and again"),
         (name = "limiters", description = "Rate limits that workers share"),
         (name = "breakers", description = "Circuit breakers that workers share"),
+        (name = "deployments", description = "Which versions of handlers serve job types"),
         (name = "settings", description = "What is changed while workers run"),
         (name = "audit", description = "Who changed what"),
     )
@@ -98,6 +100,11 @@ fn described() -> OpenApiRouter<Arc<Pages>> {
         .routes(routes!(shared::reset_limiter))
         .routes(routes!(shared::breakers))
         .routes(routes!(shared::reset_breaker))
+        .routes(routes!(deployments::modules))
+        .routes(routes!(deployments::list))
+        .routes(routes!(deployments::show))
+        .routes(routes!(deployments::promote))
+        .routes(routes!(deployments::roll_back))
         .routes(routes!(shared::settings))
         .routes(routes!(shared::set, shared::unset))
         .routes(routes!(audit))
@@ -175,7 +182,7 @@ mod tests {
         let document = described().split_for_parts().1;
         let document = serde_json::to_value(&document).unwrap();
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.len(), 26);
+        assert_eq!(paths.len(), 31);
         for (path, methods) in paths {
             assert!(path.starts_with("/api/v1/"), "{path}");
             for (method, operation) in methods.as_object().unwrap() {

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod dev;
+mod handler;
 mod jobs;
 mod run;
 mod support;

@@ -31,6 +31,10 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, problem)
     }
 
+    pub(crate) fn conflict(problem: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, problem)
+    }
+
     pub(crate) fn unavailable(problem: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, problem)
     }

@@ -1,0 +1,230 @@
+//! Handlers in the registry: pushed, served, tried, taken back, and what is wrong with those that are not.
+
+use std::path::Path;
+
+use gristmill_queue::PrivateRedis;
+use serde_json::Value;
+
+use crate::support::{Ran, Running, folder, gristmill, guest, run, scripted};
+
+struct Registry {
+    redis: PrivateRedis,
+    folder: tempfile::TempDir,
+    config: String,
+}
+
+impl Registry {
+    async fn start(more: &str) -> Self {
+        let redis = PrivateRedis::start().await.unwrap();
+        let text = format!(
+            "[redis]\nurl = \"{}\"\n[server]\nlisten = \"127.0.0.1:0\"\n\
+             [queues.q.jobs.\"*\"]\nhandler = \"scripted\"\ntimeout = \"2s\"\nmemory = \"8MiB\"\n{more}\n",
+            redis.url()
+        );
+        let (folder, config) = folder(&text);
+        Self { redis, folder, config }
+    }
+
+    fn worker(&self) -> Running {
+        let mut worker = Running::start(&mut gristmill(&["worker", "--config", &self.config]));
+        worker.line_with("serving");
+        worker
+    }
+
+    fn cli(&self, arguments: &[&str]) -> Ran {
+        run(&[&["--config", self.config.as_str()], arguments].concat())
+    }
+
+    fn push(&self, file: &Path, more: &[&str]) -> Ran {
+        let file = file.display().to_string();
+        self.cli(&[&["handler", "push", &file, "--queue", "q"], more].concat())
+    }
+
+    /// Runs a job, and answers the digest that it is said to have run on.
+    fn job(&self, id: &str) -> String {
+        let ran = self.cli(&["job", "add", "q", "n", "--data", "{}", "--job-id", id, "--wait"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        let shown = self.cli(&["job", "show", "q", id, "--json"]);
+        let job: Value = serde_json::from_str(&shown.stdout).unwrap();
+        job["fields"]["gmd"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Bytes in the test's folder.
+    fn file(&self, name: &str, bytes: &[u8]) -> std::path::PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    /// The scripted handler with something at its end that only changes its digest.
+    fn version(&self, n: u8) -> std::path::PathBuf {
+        let mut wasm = std::fs::read(scripted()).unwrap();
+        wasm.extend([0, 3, 1, b'v', n]);
+        self.file(&format!("v{n}.wasm"), &wasm)
+    }
+}
+
+/// The digest that a push has printed.
+fn pushed(ran: &Ran) -> String {
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let digest = ran.stdout.split_whitespace().find(|word| word.starts_with("sha256:")).unwrap();
+    digest.trim_end_matches(',').to_owned()
+}
+
+#[tokio::test]
+async fn a_worker_waits_for_its_handler_and_follows_what_is_deployed() {
+    let registry = Registry::start("").await;
+    let mut worker = registry.worker();
+    let added = registry.cli(&["job", "add", "q", "early", "--data", "{}"]);
+    assert_eq!(added.code, Some(0), "{}", added.stderr);
+    let first = pushed(&registry.push(&registry.version(1), &["--version", "1.0"]));
+    worker.line_with(&first);
+    assert_eq!(registry.job("a"), first);
+    assert!(
+        registry.cli(&["job", "show", "q", "1"]).stdout.contains("completed"),
+        "it was not failed meanwhile"
+    );
+
+    let second = pushed(&registry.push(&registry.version(2), &[]));
+    worker.line_with(&second);
+    assert_eq!(registry.job("b"), second);
+    assert_eq!(registry.cli(&["handler", "rollback", "--queue", "q", "--reason", "bad luck"]).code, Some(0));
+    worker.line_with(&format!("revision=3 digest=\"{first}\""));
+    assert_eq!(registry.job("c"), first);
+
+    let canary = pushed(&registry.push(&registry.version(3), &["--canary", "99%"]));
+    worker.line_with(&format!("canary=\"{canary}\""));
+    assert_eq!(registry.cli(&["handler", "promote", "--queue", "q"]).code, Some(0));
+    worker.line_with("revision=5");
+    assert_eq!(registry.job("d"), canary);
+
+    let shown = registry.cli(&["handler", "show", "--queue", "q", "--json"]);
+    let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
+    let actions: Vec<_> =
+        shown["history"].as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["promote", "canary", "rollback", "deploy", "deploy"]);
+    assert_eq!(shown["history"][2]["reason"], "bad luck");
+    let shown = registry.cli(&["handler", "show", "--digest", &first[7..15], "--json"]);
+    let module: Value = serde_json::from_str(&shown.stdout).unwrap();
+    assert_eq!((module["version"].as_str(), module["name"].as_str()), (Some("1.0"), Some("scripted")));
+}
+
+/// A worker that comes later serves it too; one whose Redis has lost all goes on with what it has.
+#[tokio::test]
+async fn data_that_redis_loses_changes_nothing_for_workers_that_run() {
+    let registry = Registry::start("").await;
+    let digest = pushed(&registry.push(&scripted(), &[]));
+    let mut worker = registry.worker();
+    worker.line_with(&digest);
+    let client = redis::Client::open(registry.redis.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let _: () = redis::cmd("FLUSHALL").query_async(&mut connection).await.unwrap();
+    assert_eq!(registry.job("e"), digest);
+    let shown = registry.cli(&["handler", "show", "--queue", "q"]);
+    assert!(shown.stderr.contains("nothing is deployed for job type `*` of queue `q`"), "{}", shown.stderr);
+    assert_eq!(pushed(&registry.push(&scripted(), &[])), digest, "it is deployed again by pushing it");
+}
+
+/// What is deployed and cannot be run here is told of; what is served stays.
+#[tokio::test]
+async fn a_version_that_cannot_be_served_leaves_the_one_before() {
+    let registry = Registry::start("").await;
+    let first = pushed(&registry.push(&registry.version(1), &[]));
+    let mut worker = registry.worker();
+    worker.line_with(&first);
+    let second = pushed(&registry.push(&registry.version(2), &["--canary", "99%"]));
+    worker.line_with(&second);
+    let client = redis::Client::open(registry.redis.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let third = registry.version(3).display().to_string();
+    let url = registry.redis.url();
+    let third = ["--redis", &url, "handler", "push", &third, "--queue", "other", "--name", "scripted"];
+    let third =
+        pushed(&gristmill(&third).current_dir(registry.folder.path().join("..")).output().unwrap().into());
+    let _: () = redis::cmd("HSET")
+        .arg(format!("gristmill:{{{}}}:module", &third[7..]))
+        .arg("0")
+        .arg("nonsense")
+        .query_async(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(registry.cli(&["handler", "rollback", "--queue", "q", "--to", &third]).code, Some(0));
+    let line = worker.line_with("cannot be served here");
+    assert!(line.contains("is damaged in the registry"), "{line}");
+    assert!([first, second].contains(&registry.job("f")));
+}
+
+#[tokio::test]
+async fn what_is_no_handler_is_refused_before_anything_is_sent() {
+    let registry = Registry::start("").await;
+    let wasm = std::fs::read(scripted()).unwrap();
+    let handmade = |name: &str| guest(&format!("handmade/{name}"));
+    let other = wit_of_tomorrow(&wasm);
+    for (file, message) in [
+        (registry.file("cut.wasm", &wasm[..wasm.len() / 2]), "is not a valid component"),
+        (registry.file("elf.wasm", b"\x7fELF and more"), "machine code"),
+        (registry.file("core.wasm", b"\0asm\x01\0\0\0"), "core WebAssembly module"),
+        (registry.file("tomorrow.wasm", &other), "gristmill:job/handler@0.9."),
+        (handmade("loops-at-its-start"), "cannot start: timeout:"),
+        (handmade("starts-large"), "raise `memory` of its job type"),
+        (registry.folder.path().join("missing.wasm"), "does not exist"),
+    ] {
+        let ran = registry.push(&file, &["--name", "scripted"]);
+        assert!(ran.code != Some(0) && ran.stderr.contains(message), "{}: {}", file.display(), ran.stderr);
+    }
+    assert_eq!(registry.cli(&["handler", "list", "--json"]).stdout.matches("sha256:").count(), 0);
+}
+
+/// The same component, but for a version of the contract that this host does not know.
+fn wit_of_tomorrow(wasm: &[u8]) -> Vec<u8> {
+    let (old, new) = (b"gristmill:job/handler@0.1.0", b"gristmill:job/handler@0.9.0");
+    let mut wasm = wasm.to_vec();
+    let at: Vec<_> = (0..wasm.len() - old.len()).filter(|at| wasm[*at..].starts_with(old)).collect();
+    assert!(!at.is_empty());
+    for at in at {
+        wasm[at..at + new.len()].copy_from_slice(new);
+    }
+    wasm
+}
+
+#[tokio::test]
+async fn names_and_targets_that_do_not_fit_are_told() {
+    let registry = Registry::start("[queues.filed.jobs.\"*\"]\nhandler = \"scripted.wasm\"\n").await;
+    std::fs::copy(scripted(), registry.folder.path().join("scripted.wasm")).unwrap();
+    let file = scripted();
+    let file = file.to_str().unwrap();
+    for (arguments, message) in [
+        (vec!["--queue", "qq"], "no queue of the configuration is called `qq`; did you mean `q`?"),
+        (vec!["--queue", "q", "--job", "x"], "queue `q` has no job type `x`"),
+        (vec!["--queue", "q", "--name", "email"], "names the handler `scripted`"),
+        (vec!["--queue", "filed"], "is served by the file"),
+        (vec!["--queue", "q", "--canary", "10%"], "nothing is deployed there yet"),
+        (vec!["--queue", "q", "--canary", "100%"], "1% to 99%"),
+        (vec!["--queue", "q", "--promote-after", "5s"], "--canary"),
+    ] {
+        let ran = registry.cli(&[&["handler", "push", file], &arguments[..]].concat());
+        assert!(ran.code != Some(0) && ran.stderr.contains(message), "{arguments:?}: {}", ran.stderr);
+    }
+    let ran = registry.cli(&["handler", "promote", "--queue", "q"]);
+    assert!(ran.stderr.contains("nothing is deployed there yet"), "{}", ran.stderr);
+}
+
+#[tokio::test]
+async fn two_pushes_at_the_same_time_come_one_after_the_other() {
+    let registry = Registry::start("").await;
+    let files: Vec<_> = (1..=4).map(|n| registry.version(n).display().to_string()).collect();
+    let running: Vec<_> = files
+        .iter()
+        .map(|file| {
+            let arguments = ["--config", registry.config.as_str(), "handler", "push", file, "--queue", "q"];
+            gristmill(&arguments).stderr(std::process::Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for child in running {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let shown = registry.cli(&["handler", "show", "--queue", "q", "--json"]);
+    let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
+    assert_eq!((shown["revision"].as_u64(), shown["previous"].as_array().unwrap().len()), (Some(4), 3));
+}
