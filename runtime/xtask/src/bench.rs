@@ -6,6 +6,7 @@
 
 mod ceiling;
 mod contender;
+mod deployments;
 mod drain;
 mod hostile;
 mod languages;
@@ -57,6 +58,9 @@ pub(crate) struct BenchArguments {
     /// Only what an attempt costs in other languages: needs npm and pip
     #[arg(long, conflicts_with_all = ["throughput_only", "scale_only", "hostile_only", "leak_only", "limits_only"])]
     languages_only: bool,
+    /// Only swaps of handlers and starts of a worker with many
+    #[arg(long, conflicts_with_all = ["throughput_only", "scale_only", "hostile_only", "leak_only", "limits_only"])]
+    deployments_only: bool,
     /// Only what a decision of the scheduler costs
     #[arg(long, conflicts_with_all = ["throughput_only", "scale_only", "hostile_only", "leak_only"])]
     scheduler_only: bool,
@@ -103,7 +107,8 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
         return Ok(());
     }
     need_redis()?;
-    if arguments.hostile_only || arguments.leak_only || arguments.languages_only {
+    if arguments.hostile_only || arguments.leak_only || arguments.languages_only || arguments.deployments_only
+    {
         return worker_only(arguments);
     }
     need_node()?;
@@ -166,6 +171,8 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
             table::print_limits(&report);
             report.hostile = Some(hostile::measure(&programs.gristmill, arguments.rounds).await?);
             table::print_hostile(&report);
+            report.deployments = Some(deployments::measure(&programs.gristmill, arguments.rounds).await?);
+            table::print_deployments(&report);
         }
         table::print_ratios(&report);
         if arguments.json {
@@ -192,7 +199,10 @@ fn worker_only(arguments: &BenchArguments) -> Result<()> {
     let binary = build_host(true)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut report = table::Report::new(Vec::new());
-    if arguments.leak_only {
+    if arguments.deployments_only {
+        report.deployments = Some(runtime.block_on(deployments::measure(&binary, arguments.rounds))?);
+        table::print_deployments(&report);
+    } else if arguments.leak_only {
         report.leak = Some(runtime.block_on(leak::measure(&binary, arguments.leak_jobs))?);
         table::print_leak(&report);
     } else {

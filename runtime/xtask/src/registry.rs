@@ -9,6 +9,9 @@ use std::path::Path;
 
 use anyhow::Result;
 
+pub(crate) use load::Load;
+pub(crate) use versions::{Versions, config};
+
 /// Every part, each on a server of its own; few swaps unless it is the `whole` proof.
 pub(crate) fn prove(binary: &Path, whole: bool) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::Result_;
 use super::contender::Kind;
+use super::deployments::Deployments;
 use super::drain::Drained;
 use super::hostile::Hostile;
 use super::languages::Language;
@@ -21,6 +22,7 @@ pub(crate) struct Report {
     pub sandbox: Option<Sandbox>,
     pub scale: Option<Scale>,
     pub limits: Option<Limits>,
+    pub deployments: Option<Deployments>,
     pub hostile: Option<Hostile>,
     pub leak: Option<Leak>,
     pub languages: Vec<Language>,
@@ -35,6 +37,7 @@ impl Report {
             sandbox: None,
             scale: None,
             limits: None,
+            deployments: None,
             hostile: None,
             leak: None,
             languages: Vec::new(),
@@ -145,6 +148,15 @@ pub(crate) fn print_limits(report: &Report) {
     let Some(limits) = report.limits else { return };
     let mut table = new_table(&["limiters", "figure"]);
     for row in limits.rows() {
+        table.add_row(row);
+    }
+    print(&table);
+}
+
+pub(crate) fn print_deployments(report: &Report) {
+    let Some(deployments) = report.deployments else { return };
+    let mut table = new_table(&["deployments", "figure"]);
+    for row in deployments.rows() {
         table.add_row(row);
     }
     print(&table);
@@ -270,6 +282,7 @@ pub(crate) fn print_json(report: &Report) {
         "sandbox": sandbox,
         "scale": report.scale.map(Scale::json),
         "limits": report.limits.map(Limits::json),
+        "deployments": report.deployments.map(Deployments::json),
         "hostile": report.hostile.as_ref().map(Hostile::json),
         "languages": report.languages.iter().map(Language::json).collect::<Vec<_>>(),
         "leak": report.leak.as_ref().map(Leak::json),

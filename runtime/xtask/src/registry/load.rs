@@ -14,7 +14,7 @@ const STEP: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Adds jobs until it is stopped.
-pub(super) struct Load {
+pub(crate) struct Load {
     queue: Queue,
     stop: Arc<AtomicBool>,
     added: Arc<AtomicU64>,
@@ -23,7 +23,7 @@ pub(super) struct Load {
 
 /// A job that has ended.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(crate) struct Ended {
     pub begun_ms: u64,
     pub finished_ms: u64,
     /// What the handler said its digest was; nothing of a failed one.
@@ -35,7 +35,7 @@ pub(super) struct Ended {
 
 impl Load {
     /// So many jobs a second, each of which takes `ms`.
-    pub(super) fn start(queue: Queue, per_second: usize, ms: u64) -> Self {
+    pub(crate) fn start(queue: Queue, per_second: usize, ms: u64) -> Self {
         let (stop, added) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (stops, counts, to) = (Arc::clone(&stop), Arc::clone(&added), queue.clone());
         let task = tokio::spawn(async move {
@@ -55,13 +55,20 @@ impl Load {
     }
 
     /// Completed and failed jobs so far.
-    pub(super) async fn ended(&self) -> Result<(u64, u64)> {
+    pub(crate) async fn ended(&self) -> Result<(u64, u64)> {
         let [.., completed, failed, _] = self.queue.counts().await?;
         Ok((completed, failed))
     }
 
+    /// Jobs that complete in a second while something goes on.
+    pub(crate) async fn rate(&self, meanwhile: impl Future<Output = ()>) -> Result<f64> {
+        let (begun, before) = (Instant::now(), self.ended().await?.0);
+        meanwhile.await;
+        Ok((self.ended().await?.0 - before) as f64 / begun.elapsed().as_secs_f64())
+    }
+
     /// Stops adding, waits for the last job to end, and reads all of them.
-    pub(super) async fn finish(
+    pub(crate) async fn finish(
         self,
         connection: &mut redis::aio::MultiplexedConnection,
     ) -> Result<Vec<Ended>> {

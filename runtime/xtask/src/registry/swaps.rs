@@ -41,7 +41,7 @@ pub(super) async fn prove(binary: &Path, rounds: usize) -> Result<()> {
         workers.push(worker);
     }
     let load = Load::start(Queue::new(connection.clone(), "bull", QUEUE), RATE, 20);
-    let calm = rate(&load, tokio::time::sleep(CALM)).await?;
+    let calm = load.rate(tokio::time::sleep(CALM)).await?;
     let begun = Instant::now();
     let swapping = async {
         for _ in 0..rounds {
@@ -57,7 +57,7 @@ pub(super) async fn prove(binary: &Path, rounds: usize) -> Result<()> {
         anyhow::Ok(())
     };
     let mut swapped = Ok(());
-    let busy = rate(&load, async { swapped = swapping.await }).await?;
+    let busy = load.rate(async { swapped = swapping.await }).await?;
     swapped?;
     let took = begun.elapsed();
     for worker in &mut workers {
@@ -82,13 +82,6 @@ pub(super) async fn prove(binary: &Path, rounds: usize) -> Result<()> {
         worker.stop().await?;
     }
     Ok(())
-}
-
-/// Jobs that end a second while something goes on.
-async fn rate(load: &Load, meanwhile: impl Future<Output = ()>) -> Result<f64> {
-    let (begun, before) = (Instant::now(), load.ended().await?.0);
-    meanwhile.await;
-    Ok((load.ended().await?.0 - before) as f64 / begun.elapsed().as_secs_f64())
 }
 
 /// When which versions were deployed: each with the time of the change that began and of the one that ended it.

@@ -15,7 +15,7 @@ const START: &[u8] = b"gristmill test version:";
 const LENGTH: usize = 64;
 
 /// Makes versions, and deploys them for all job names of one queue.
-pub(super) struct Versions {
+pub(crate) struct Versions {
     folder: TempDir,
     guest: Vec<u8>,
     at: usize,
@@ -27,13 +27,13 @@ pub(super) struct Versions {
 
 /// One version.
 #[derive(Debug, Clone)]
-pub(super) struct Made {
+pub(crate) struct Made {
     pub path: PathBuf,
     pub digest: String,
 }
 
 impl Versions {
-    pub(super) fn new(binary: &Path, redis: &str, queue: &'static str) -> Result<Self> {
+    pub(crate) fn new(binary: &Path, redis: &str, queue: &'static str) -> Result<Self> {
         let guest = std::fs::read(guests::folder().join("versioned.wasm"))?;
         let at = guest.windows(START.len()).position(|part| part == START).context("no mark in the guest")?;
         let folder = tempfile::tempdir()?;
@@ -41,7 +41,7 @@ impl Versions {
     }
 
     /// A version that behaves as the word says, different from all others.
-    pub(super) fn make(&mut self, word: &str) -> Result<Made> {
+    pub(crate) fn make(&mut self, word: &str) -> Result<Made> {
         self.made += 1;
         let mark = &mut self.guest[self.at + START.len()..self.at + LENGTH];
         let digits = mark.len() - word.len() - 1;
@@ -51,13 +51,13 @@ impl Versions {
         Ok(Made { path, digest: digest_of(&self.guest) })
     }
 
-    pub(super) async fn push(&self, made: &Made, more: &[&str]) -> Result<()> {
+    pub(crate) async fn push(&self, made: &Made, more: &[&str]) -> Result<()> {
         let path = made.path.display().to_string();
         let arguments = [&["push", &path, "--name", "versioned", "--queue", self.queue], more].concat();
         self.run(&arguments).await
     }
 
-    pub(super) async fn change(&self, what: &str) -> Result<()> {
+    pub(crate) async fn change(&self, what: &str) -> Result<()> {
         self.run(&[what, "--queue", self.queue]).await
     }
 
@@ -77,7 +77,7 @@ impl Versions {
 }
 
 /// The configuration of a worker that serves the queue; `slots` at a time.
-pub(super) fn config(queue: &str, slots: usize) -> String {
+pub(crate) fn config(queue: &str, slots: usize) -> String {
     format!(
         "[worker]\nshutdown_timeout = \"20s\"\nlock_duration = \"5s\"\nstalled_interval = \"1s\"\n\
          [queues.{queue}]\nconcurrency = {slots}\n\
