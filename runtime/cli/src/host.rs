@@ -69,6 +69,7 @@ pub(crate) fn sandbox(config: &Config) -> Result<Sandbox, Failure> {
         slots: config.queues.values().map(|q| q.concurrency).sum::<usize>().clamp(1, config.shares().slots),
         max_memory: types().map(|t| t.limits.memory).max().unwrap_or(64 << 20),
         cache_dir: config.worker.cache_dir.clone(),
+        cache_size: config.worker.cache_size,
         compiler: compiler(config.worker.compile_timeout),
     };
     Sandbox::new(settings).map_err(Failure::new)

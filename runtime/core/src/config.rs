@@ -196,6 +196,8 @@ pub struct Worker {
     pub threads: Option<usize>,
     /// Where compiled modules are kept; `None` compiles at each start.
     pub cache_dir: Option<PathBuf>,
+    /// Bytes that they may have together there; at least 64 MiB.
+    pub cache_size: u64,
     /// How long compiling one handler may take.
     pub compile_timeout: Duration,
 }

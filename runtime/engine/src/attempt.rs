@@ -362,9 +362,14 @@ mod tests {
     async fn executor(random: fn() -> f64) -> (Executor, PrivateRedis) {
         let server = PrivateRedis::start().await.unwrap();
         let (connection, _) = Connection::open(&server.url()).await.unwrap();
-        let sandbox =
-            Sandbox::new(Settings { slots: 1, max_memory: 1 << 20, cache_dir: None, compiler: None })
-                .unwrap();
+        let sandbox = Sandbox::new(Settings {
+            slots: 1,
+            max_memory: 1 << 20,
+            cache_dir: None,
+            cache_size: 0,
+            compiler: None,
+        })
+        .unwrap();
         let config = load(&Input { queues_optional: true, ..Input::default() }).config;
         let metrics = Metrics::new().unwrap();
         let Ok(handlers) = Handlers::load(&config, &sandbox, &metrics, |_, _| {}) else {

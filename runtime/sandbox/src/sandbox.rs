@@ -24,6 +24,8 @@ pub struct Settings {
     pub max_memory: u64,
     /// Where compiled handlers are kept; made if missing, and not used if others could write to it.
     pub cache_dir: Option<PathBuf>,
+    /// Bytes that they may have together there; beyond that the least recently used are removed.
+    pub cache_size: u64,
     /// What compiles handlers into that directory; `None`: this process.
     pub compiler: Option<Compiler>,
 }
@@ -56,7 +58,7 @@ impl Sandbox {
         let counted = u32::try_from(slots).ok().filter(|_| (1..=MAX_SLOTS).contains(&slots));
         let counted = counted.ok_or(SandboxError::Slots { slots })?;
         pool::check_map_count(counted, 1)?;
-        let cache = settings.cache_dir.and_then(|dir| match Cache::open(&dir) {
+        let cache = settings.cache_dir.and_then(|dir| match Cache::open(&dir, settings.cache_size) {
             Ok(cache) => Some(cache),
             Err(reason) => {
                 tracing::warn!(directory = %dir.display(), %reason, "handlers are compiled at every start: the cache directory is not used");

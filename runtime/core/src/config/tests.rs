@@ -125,6 +125,10 @@ memory = 64
     "[queues]\na = 5",
     "gristmill.toml:2: `queues.a` is the number `5`, not a table; write it as `[queues.a]`"
 )]
+#[case(
+    "[worker]\ncache_size = \"63MiB\"",
+    "gristmill.toml:2: `worker.cache_size` must be at least `64MiB`; a large handler may compile to that"
+)]
 #[case("", "gristmill.toml: no queue is configured; name the queues to serve, each as `[queues.NAME]`")]
 #[case(
     "[redis]\nurl = \"http://x\"",
