@@ -7,8 +7,9 @@ use gristmill_control::{Bound, Heartbeat, Sources};
 use gristmill_core::clock::Clock;
 use gristmill_core::config::Config;
 use gristmill_core::units::{show_duration, show_size};
-use gristmill_engine::{Context, Control, Drained, Handlers, Worker};
+use gristmill_engine::{Context, Control, Drained, Handlers, Trust, Worker};
 use gristmill_queue::{Connection, Keys, Server};
+use gristmill_registry::Policy;
 use gristmill_sandbox::{Compiler, Sandbox, Settings};
 use gristmill_telemetry::Metrics;
 use tokio::runtime::{Builder, Runtime};
@@ -69,6 +70,7 @@ pub(crate) fn sandbox(config: &Config) -> Result<Sandbox, Failure> {
         slots: config.queues.values().map(|q| q.concurrency).sum::<usize>().clamp(1, config.shares().slots),
         max_memory: types().map(|t| t.limits.memory).max().unwrap_or(64 << 20),
         cache_dir: config.worker.cache_dir.clone(),
+        cache_size: config.worker.cache_size,
         compiler: compiler(config.worker.compile_timeout),
     };
     Sandbox::new(settings).map_err(Failure::new)
@@ -76,7 +78,7 @@ pub(crate) fn sandbox(config: &Config) -> Result<Sandbox, Failure> {
 
 /// Loads every handler and says so.
 pub(crate) fn handlers(config: &Config, sandbox: &Sandbox, metrics: &Metrics) -> Result<Handlers, Failure> {
-    Handlers::load(config, sandbox, metrics, |path, module| {
+    Handlers::load(config, sandbox, metrics, trust(config)?, |path, module| {
         let (handler, size, digest) = (path.display(), show_size(module.size()), module.digest());
         tracing::info!(%handler, %size, digest, "handler loaded");
     })
@@ -84,6 +86,18 @@ pub(crate) fn handlers(config: &Config, sandbox: &Sandbox, metrics: &Metrics) ->
         let line = |p: gristmill_engine::HandlerProblem| format!("{}: {}", p.place, p.message);
         Failure::problems(problems.into_iter().map(line).collect())
     })
+}
+
+/// What the configuration says of signatures.
+pub(crate) fn policy(config: &Config) -> Result<Policy, Failure> {
+    Policy::read(&config.registry).map_err(|error| Failure::problems(vec![error.to_string()]))
+}
+
+fn trust(config: &Config) -> Result<Trust, Failure> {
+    let policy = policy(config)?;
+    Ok(Arc::new(move |digest, signatures| {
+        policy.check_texts(digest, signatures).map_err(|refusal| refusal.to_string())
+    }))
 }
 
 /// A worker that is ready to run, with what must live as long as it does.
@@ -132,7 +146,6 @@ pub(crate) async fn build(config: Config, reread: Reread) -> Result<Host, Failur
         metrics: metrics.clone(),
         sandbox,
         guests: guests.handle().clone(),
-        trust: Arc::new(|_| Ok(())),
     };
     let heartbeat = Heartbeat::new(clock);
     let redis = server(&config.redis);

@@ -21,10 +21,12 @@ mod limiter;
 mod load;
 mod queue;
 mod reader;
+mod registry;
 mod shares;
 
 pub use load::{Input, Loaded, load};
 pub use reader::{Effective, Problem, Severity};
+pub use registry::{Registry, Require};
 
 /// Everything a worker needs to know, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +37,8 @@ pub struct Config {
     pub server: Server,
     /// This process.
     pub worker: Worker,
+    /// Which deployed modules are trusted.
+    pub registry: Registry,
     /// Rate limits that workers share, by name.
     pub limiters: BTreeMap<String, Limiter>,
     /// Circuit breakers that workers share, by name.
@@ -65,6 +69,7 @@ impl Config {
         changed("[redis]".to_owned(), self.redis != new.redis);
         changed("[server]".to_owned(), self.server != new.server);
         changed("[worker]".to_owned(), self.worker != new.worker);
+        changed("[registry]".to_owned(), self.registry != new.registry);
         for (class, (old, new)) in Class::ALL.into_iter().zip(self.classes.iter().zip(&new.classes)) {
             changed(format!("[classes.{}]", class.as_str()), old != new);
         }
@@ -196,6 +201,8 @@ pub struct Worker {
     pub threads: Option<usize>,
     /// Where compiled modules are kept; `None` compiles at each start.
     pub cache_dir: Option<PathBuf>,
+    /// Bytes that they may have together there; at least 64 MiB.
+    pub cache_size: u64,
     /// How long compiling one handler may take.
     pub compile_timeout: Duration,
 }

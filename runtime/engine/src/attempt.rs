@@ -386,12 +386,18 @@ mod tests {
     async fn executor(random: fn() -> f64) -> (Executor, PrivateRedis) {
         let server = PrivateRedis::start().await.unwrap();
         let (connection, _) = Connection::open(&server.url()).await.unwrap();
-        let sandbox =
-            Sandbox::new(Settings { slots: 1, max_memory: 1 << 20, cache_dir: None, compiler: None })
-                .unwrap();
+        let sandbox = Sandbox::new(Settings {
+            slots: 1,
+            max_memory: 1 << 20,
+            cache_dir: None,
+            cache_size: 0,
+            compiler: None,
+        })
+        .unwrap();
         let config = load(&Input { queues_optional: true, ..Input::default() }).config;
         let metrics = Metrics::new().unwrap();
-        let Ok(handlers) = Handlers::load(&config, &sandbox, &metrics, |_, _| {}) else {
+        let Ok(handlers) = Handlers::load(&config, &sandbox, &metrics, Arc::new(|_, _| Ok(())), |_, _| {})
+        else {
             panic!("no handler is configured")
         };
         let context = Context {
@@ -400,7 +406,6 @@ mod tests {
             metrics: metrics.clone(),
             sandbox,
             guests: tokio::runtime::Handle::current(),
-            trust: Arc::new(|_| Ok(())),
         };
         let reports = mpsc::unbounded_channel().0;
         let executor = Executor {

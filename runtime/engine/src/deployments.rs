@@ -34,8 +34,8 @@ type Wanted = (String, bool);
 type Found = (Arc<ModuleInfo>, Module);
 type Loaded = Result<Found, String>;
 
-/// Whether a module may be run here; checked before it is compiled.
-pub type Trust = Arc<dyn Fn(&ModuleInfo) -> Result<(), String> + Send + Sync>;
+/// Whether the module with this digest and these signatures may be run here; asked before it is compiled.
+pub type Trust = Arc<dyn Fn(&str, &[String]) -> Result<(), String> + Send + Sync>;
 
 struct Follower {
     connection: Connection,
@@ -57,15 +57,14 @@ pub(crate) async fn follow(
     connection: Connection,
     handlers: Arc<Handlers>,
     sandbox: Sandbox,
-    trust: Trust,
     metrics: Metrics,
 ) {
     let mut changes = DeploymentChanges::new(connection.clone());
     let mut follower = Follower {
+        trust: handlers.trust(),
         connection,
         handlers,
         sandbox,
-        trust,
         metrics,
         modules: HashMap::new(),
         loading: FuturesUnordered::new(),
@@ -217,7 +216,7 @@ async fn load(
     metered: bool,
 ) -> Loaded {
     let (info, wasm) = connection.module(digest).await.map_err(|error| error.to_string())?;
-    trust(&info)?;
+    trust(&info.digest, &info.signatures)?;
     let name = match &info.version {
         Some(version) => format!("{} {version}", info.name),
         None => info.name.clone(),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::ArcSwap;
 use gristmill_core::breaker::Breaker;
 use gristmill_core::config::{self, Admission, Config, Handler, Isolation};
+use gristmill_core::deployment::digest_of;
 use gristmill_core::limiter::{Charge, Limiter};
 use gristmill_core::limits::Limits;
 use gristmill_core::retry::JobPolicy;
@@ -21,6 +22,7 @@ use gristmill_telemetry::event::{HandlerSwapped, InstanceRecycled};
 
 use tokio::sync::watch;
 
+use crate::deployments::Trust;
 use crate::guards::Definitions;
 use crate::learn::Learned;
 use crate::served::Served;
@@ -87,29 +89,40 @@ pub struct Handlers {
     told: Mutex<(Config, Vec<Setting>)>,
     sandbox: Sandbox,
     metrics: Metrics,
+    trust: Trust,
     /// Something is served that was not before.
     served: watch::Sender<()>,
 }
 
 impl Handlers {
-    /// Loads every handler of the configuration, each file once. Blocks while compiling; `loaded` is told of each file.
+    /// Loads every handler of the configuration, each file once, if `trust` says so. Blocks while compiling; `loaded` is
+    /// told of each file.
     pub fn load(
         config: &Config,
         sandbox: &Sandbox,
         metrics: &Metrics,
+        trust: Trust,
         loaded: impl FnMut(&Path, &Module),
     ) -> Result<Self, Vec<HandlerProblem>> {
-        let queues = ArcSwap::from_pointee(job_types(config, sandbox, metrics, loaded)?);
+        let queues = ArcSwap::from_pointee(job_types(config, sandbox, metrics, &trust, loaded)?);
         let definitions = Arc::new(ArcSwap::from_pointee(Definitions::new(config)));
         let told = Mutex::new((config.clone(), Vec::new()));
         let served = watch::Sender::new(());
-        Ok(Self { queues, definitions, told, sandbox: sandbox.clone(), metrics: metrics.clone(), served })
+        Ok(Self {
+            queues,
+            definitions,
+            told,
+            sandbox: sandbox.clone(),
+            metrics: metrics.clone(),
+            trust,
+            served,
+        })
     }
 
     /// Takes every job type of a configuration in place of the present ones, or, when one cannot be used, none.
     /// Attempts that run finish as they began. Blocks while compiling.
     pub fn replace(&self, config: &Config) -> Result<(), Vec<HandlerProblem>> {
-        let new = job_types(config, &self.sandbox, &self.metrics, |_, _| {})?;
+        let new = job_types(config, &self.sandbox, &self.metrics, &self.trust, |_, _| {})?;
         self.tell(|told| told.0.clone_from(config));
         let old = self.queues.load();
         for (queue, types) in &new {
@@ -217,6 +230,10 @@ impl Handlers {
         types.into_iter().all(|job_type| job_type.served.load().stable.is_some())
     }
 
+    pub(crate) fn trust(&self) -> Trust {
+        Arc::clone(&self.trust)
+    }
+
     /// Tells pumps that more may be served.
     pub(crate) fn tell_served(&self) {
         self.served.send_replace(());
@@ -257,8 +274,8 @@ impl Handlers {
         for job in queues.values().flat_map(HashMap::values).filter(|t| t.path() == Some(path)) {
             let served = job.served.load();
             let Some(old) = &served.stable else { continue };
-            let result = self.sandbox.load(path, old.metered()).and_then(|module| {
-                module.fits(&job.limits)?;
+            let result = load_file(&self.sandbox, &self.trust, path, old.metered()).and_then(|module| {
+                module.fits(&job.limits).map_err(|error| error.to_string())?;
                 Ok(module)
             });
             match result {
@@ -271,7 +288,7 @@ impl Handlers {
                     swapped = true;
                 }
                 Err(error) => {
-                    if told.insert(error.to_string()) {
+                    if told.insert(error.clone()) {
                         HandlerSwapped { path: &shown, result: Err(&error) }.emit(metrics);
                     }
                 }
@@ -286,6 +303,7 @@ fn job_types(
     config: &Config,
     sandbox: &Sandbox,
     metrics: &Metrics,
+    trust: &Trust,
     mut loaded: impl FnMut(&Path, &Module),
 ) -> Result<JobTypes, Vec<HandlerProblem>> {
     let mut problems = Vec::new();
@@ -298,13 +316,13 @@ fn job_types(
                 problems.push(HandlerProblem { place: place.to_owned(), message });
             };
             let allow = allow(&job.allow, &mut problem);
-            let mut load = |path: &Path, metered| match sandbox.load(path, metered) {
+            let mut load = |path: &Path, metered| match load_file(sandbox, trust, path, metered) {
                 Ok(module) => {
                     loaded(path, &module);
                     Some(module)
                 }
                 Err(error) => {
-                    problem(&job.handler_place, with_suggestion(&error, path));
+                    problem(&job.handler_place, error);
                     None
                 }
             };
@@ -343,6 +361,30 @@ fn job_types(
     }
     if problems.is_empty() { Ok(queues) } else { Err(problems) }
 }
+
+/// Loads a file that is trusted: by the signatures in the file beside it, `FILE.sig`, where it needs any.
+fn load_file(sandbox: &Sandbox, trust: &Trust, path: &Path, metered: bool) -> Result<Module, String> {
+    let told = |error: ModuleError| with_suggestion(&error, path);
+    let wasm = Sandbox::read(path).map_err(told)?;
+    trust(&digest_of(&wasm), &signatures_beside(path))?;
+    sandbox.load_bytes(&path.display().to_string(), &wasm, metered).map_err(told)
+}
+
+/// The lines of `FILE.sig`; none where it cannot be read.
+fn signatures_beside(path: &Path) -> Vec<String> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".sig");
+    let small = std::fs::metadata(&beside).is_ok_and(|meta| meta.len() <= MAX_SIGNATURES);
+    let text = if small { std::fs::read_to_string(&beside).unwrap_or_default() } else { String::new() };
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Bytes of a file of signatures.
+const MAX_SIGNATURES: u64 = 16 << 10;
 
 fn warm(
     isolation: Isolation,

@@ -17,7 +17,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::attempt::Executor;
-use crate::deployments::Trust;
 use crate::guards::Guards;
 use crate::handlers::Handlers;
 use crate::held::{Held, Running};
@@ -44,8 +43,6 @@ pub struct Context {
     pub sandbox: Sandbox,
     /// The guests' own runtime.
     pub guests: tokio::runtime::Handle,
-    /// Whether a deployed module may be run here.
-    pub trust: Trust,
 }
 
 /// What a worker does with new jobs.
@@ -246,7 +243,6 @@ impl Worker {
             self.connection.clone(),
             Arc::clone(&self.handlers),
             self.context.sandbox.clone(),
-            Arc::clone(&self.context.trust),
             self.context.metrics.clone(),
         ));
         beside.spawn(canary::watch(

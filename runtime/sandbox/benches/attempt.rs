@@ -62,7 +62,8 @@ fn open() -> Limits {
 
 fn attempts(criterion: &mut Criterion<ThreadCpu>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let settings = Settings { slots: 100, max_memory: 64 << 20, cache_dir: None, compiler: None };
+    let settings =
+        Settings { slots: 100, max_memory: 64 << 20, cache_dir: None, cache_size: 0, compiler: None };
     let sandbox = Sandbox::new(settings).expect("a sandbox");
     let plain = sandbox.load(&guest(), false).expect("the guest loads");
     let metered = sandbox.load(&guest(), true).expect("the guest loads");

@@ -82,7 +82,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let handler = arguments.next().ok_or("name a handler")?;
     let mut count = |default: usize| arguments.next().map_or(Ok(default), |count| count.parse::<usize>());
     let (fresh, reused) = (count(300)?.max(1), count(3_000)?.max(1));
-    let sandbox = Sandbox::new(Settings { slots: 4, max_memory: 64 << 20, cache_dir: None, compiler: None })?;
+    let sandbox = Sandbox::new(Settings {
+        slots: 4,
+        max_memory: 64 << 20,
+        cache_dir: None,
+        cache_size: 0,
+        compiler: None,
+    })?;
     let module = sandbox.load(handler.as_ref(), false)?;
     let warm =
         sandbox.warm(Recycling { after_attempts: u64::MAX, after: Duration::from_secs(3_600) }, |_| {});

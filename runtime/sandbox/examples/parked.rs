@@ -45,8 +45,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let count = std::env::args().nth(1).map_or(Ok(10_000), |count| count.parse::<usize>())?;
     let scripted = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests/scripted.wasm");
     let guest = std::env::args().nth(2).map_or_else(scripted, Into::into);
-    let sandbox =
-        Sandbox::new(Settings { slots: count, max_memory: 64 << 20, cache_dir: None, compiler: None })?;
+    let sandbox = Sandbox::new(Settings {
+        slots: count,
+        max_memory: 64 << 20,
+        cache_dir: None,
+        cache_size: 0,
+        compiler: None,
+    })?;
     let module = sandbox.load(&guest, false)?;
     let before = resident("Pss");
 

@@ -47,7 +47,8 @@ fn compile_input(cache: &Path, max_memory: u64, metered: bool) -> Result<(), Str
     let _ = setrlimit(Resource::Data, bound);
     let mut wasm = Vec::new();
     std::io::stdin().read_to_end(&mut wasm).map_err(|error| error.to_string())?;
-    let cache = Cache::open(cache).map_err(|error| error.to_string())?;
+    // Who started this makes room afterwards.
+    let cache = Cache::open(cache, u64::MAX).map_err(|error| error.to_string())?;
     let machine = Machine::new(1, max_memory, metered).map_err(|error| error.to_string())?;
     let component = Component::from_binary(&machine.engine, &wasm).map_err(|error| format!("{error:#}"))?;
     cache.store(&machine.engine, &gristmill_core::deployment::digest_of(&wasm), &component);

@@ -125,18 +125,27 @@ impl Module {
         let component = match (kept(), cache.zip(compiler)) {
             (Some(component), _) => component,
             (None, Some((cache, compiler))) => {
-                compiler.run(cache, name, wasm, max_memory, metered)?;
-                let lost = || ModuleError::Compiler {
+                let mut component = None;
+                // Another worker that makes room may have removed it before it was read; twice in a row is no chance.
+                for _ in 0..2 {
+                    compiler.run(cache, name, wasm, max_memory, metered)?;
+                    component = kept();
+                    cache.make_room(&machine.engine, &digest);
+                    if component.is_some() {
+                        break;
+                    }
+                }
+                component.ok_or_else(|| ModuleError::Compiler {
                     name: name.to_owned(),
                     detail: "what it compiled is not in the cache directory; is the disk full?".to_owned(),
-                };
-                kept().ok_or_else(lost)?
+                })?
             }
             (None, None) => {
                 let component = Component::from_binary(&machine.engine, wasm)
                     .map_err(|error| uncompiled(name, format!("{error:#}")))?;
                 if let Some(cache) = cache {
                     cache.store(&machine.engine, &digest, &component);
+                    cache.make_room(&machine.engine, &digest);
                 }
                 component
             }

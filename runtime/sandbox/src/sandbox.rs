@@ -27,6 +27,8 @@ pub struct Settings {
     pub max_memory: u64,
     /// Where compiled handlers are kept; made if missing, and not used if others could write to it.
     pub cache_dir: Option<PathBuf>,
+    /// Bytes that they may have together there; beyond that the least recently used are removed.
+    pub cache_size: u64,
     /// What compiles handlers into that directory; `None`: this process.
     pub compiler: Option<Compiler>,
 }
@@ -59,7 +61,7 @@ impl Sandbox {
         let counted = u32::try_from(slots).ok().filter(|_| (1..=MAX_SLOTS).contains(&slots));
         let counted = counted.ok_or(SandboxError::Slots { slots })?;
         pool::check_map_count(counted, 1)?;
-        let cache = settings.cache_dir.and_then(|dir| match Cache::open(&dir) {
+        let cache = settings.cache_dir.and_then(|dir| match Cache::open(&dir, settings.cache_size) {
             Ok(cache) => Some(cache),
             Err(reason) => {
                 tracing::warn!(directory = %dir.display(), %reason, "handlers are compiled at every start: the cache directory is not used");
@@ -80,6 +82,11 @@ impl Sandbox {
     /// Loads a handler from a file; `metered` makes it count fuel. Compiling takes from a fraction of a second to
     /// many seconds of all cores: call it where blocking is allowed.
     pub fn load(&self, path: &Path, metered: bool) -> Result<Module, ModuleError> {
+        self.load_bytes(&path.display().to_string(), &Self::read(path)?, metered)
+    }
+
+    /// The bytes of a handler's file, if it is no larger than handlers may be.
+    pub fn read(path: &Path) -> Result<Vec<u8>, ModuleError> {
         let unreadable = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => ModuleError::NotFound { path: path.to_owned() },
             _ => ModuleError::Read { path: path.to_owned(), source },
@@ -87,7 +94,7 @@ impl Sandbox {
         let name = path.display().to_string();
         let size = fs::metadata(path).map_err(unreadable)?.len();
         check_size(&name, size)?;
-        self.load_bytes(&name, &fs::read(path).map_err(unreadable)?, metered)
+        fs::read(path).map_err(unreadable)
     }
 
     /// Loads a handler from memory; `name` is for messages. Blocks like [`Sandbox::load`].

@@ -17,6 +17,27 @@ pub(crate) enum HandlerCommand {
     Show(TargetArguments),
     /// Let the canary take all attempts
     Promote(ChangeArguments),
+    /// Make a key pair: `NAME.pem`, which signs, and `NAME.pub.pem`, which workers trust
+    Keygen {
+        /// The beginning of both names
+        name: PathBuf,
+    },
+    /// Sign a handler; the signature goes into `FILE.sig`
+    Sign {
+        /// The handler
+        file: PathBuf,
+        /// The private key, PEM
+        #[arg(long, value_name = "FILE")]
+        key: PathBuf,
+    },
+    /// Verify the signatures in `FILE.sig`
+    Verify {
+        /// The handler
+        file: PathBuf,
+        /// A public key, PEM; may be repeated [default: `registry.trusted_keys` of the configuration]
+        #[arg(long, value_name = "FILE")]
+        key: Vec<PathBuf>,
+    },
     /// Take the canary away, or, without one, go back to the version before
     Rollback(RollbackArguments),
 }
@@ -71,6 +92,9 @@ pub(crate) struct PushArguments {
     /// The handler's name [default: as configured for the job type, or the file's name without `.wasm`]
     #[arg(long, value_parser = parse_name)]
     pub name: Option<String>,
+    /// Sign it with this private key, PEM, beside what `FILE.sig` has
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
     /// What to call this version
     #[arg(long)]
     pub version: Option<String>,

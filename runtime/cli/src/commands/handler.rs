@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::{host, output, settings};
 
 mod push;
+mod sign;
 
 /// Characters of a digest in tables; enough to tell modules apart.
 const SHORT: usize = 19;
@@ -43,12 +44,19 @@ pub(crate) fn handler(command: HandlerCommand, global: &Global) -> Result<ExitCo
 
 async fn run(command: HandlerCommand, global: &Global) -> Result<ExitCode, Failure> {
     let config = settings::accept(settings::read(global, true)?)?;
-    if let HandlerCommand::Push(arguments) = command {
-        return push::push(&arguments, &config, global).await;
+    match &command {
+        HandlerCommand::Push(arguments) => return push::push(arguments, &config, global).await,
+        HandlerCommand::Keygen { name } => return sign::keygen(name),
+        HandlerCommand::Sign { file, key } => return sign::sign(file, key),
+        HandlerCommand::Verify { file, key } => return sign::verify(file, key, &config, global),
+        _ => {}
     }
     let (connection, _) = Connection::open_at(&host::server(&config.redis)).await?;
     match command {
-        HandlerCommand::Push(_) => {}
+        HandlerCommand::Push(_)
+        | HandlerCommand::Keygen { .. }
+        | HandlerCommand::Sign { .. }
+        | HandlerCommand::Verify { .. } => {}
         HandlerCommand::List => list(&connection, global).await?,
         HandlerCommand::Show(arguments) => show(&connection, &arguments, global).await?,
         HandlerCommand::Promote(arguments) => {

@@ -228,3 +228,99 @@ async fn two_pushes_at_the_same_time_come_one_after_the_other() {
     let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
     assert_eq!((shown["revision"].as_u64(), shown["previous"].as_array().unwrap().len()), (Some(4), 3));
 }
+
+/// Keys, and a configuration that trusts the first.
+async fn signed() -> (Registry, [std::path::PathBuf; 2]) {
+    let registry =
+        Registry::start("[registry]\nrequire = \"signed\"\ntrusted_keys = [\"ours.pub.pem\"]\n").await;
+    let keys = ["ours", "theirs"].map(|name| {
+        let path = registry.folder.path().join(name);
+        // Before there is a configuration that names the key.
+        let made = run(&["handler", "keygen", path.to_str().unwrap()]);
+        assert_eq!(made.code, Some(0), "{}", made.stderr);
+        path.with_extension("pem")
+    });
+    (registry, keys)
+}
+
+#[tokio::test]
+async fn only_what_a_trusted_key_has_signed_is_pushed() {
+    let (registry, [ours, theirs]) = signed().await;
+    let [ours, theirs] = [ours.to_str().unwrap(), theirs.to_str().unwrap()];
+    let file = registry.version(1);
+    let refused =
+        |ran: Ran, why: &str| assert!(ran.code == Some(64) && ran.stderr.contains(why), "{}", ran.stderr);
+    refused(registry.push(&file, &[]), "is not signed");
+    refused(registry.push(&file, &["--key", theirs]), "none of these is among `registry.trusted_keys`");
+    let path = file.to_str().unwrap();
+    assert_eq!(registry.cli(&["handler", "sign", path, "--key", ours]).code, Some(0));
+    assert_eq!(registry.cli(&["handler", "verify", path]).code, Some(0));
+    let by_theirs = registry.folder.path().join("theirs.pub.pem");
+    let ran = registry.cli(&["handler", "verify", path, "--key", by_theirs.to_str().unwrap()]);
+    assert!(ran.code == Some(1) && ran.stdout.contains("not among these"), "{}", ran.stdout);
+
+    // One byte of the file.
+    let mut wasm = std::fs::read(&file).unwrap();
+    *wasm.last_mut().unwrap() ^= 1;
+    let tampered = registry.file("tampered.wasm", &wasm);
+    std::fs::copy(format!("{path}.sig"), registry.folder.path().join("tampered.wasm.sig")).unwrap();
+    refused(registry.push(&tampered, &[]), "does not fit; the module or the signature was changed");
+    let ran = registry.cli(&["handler", "verify", tampered.to_str().unwrap()]);
+    assert!(ran.code == Some(1) && ran.stdout.contains("was changed"), "{}", ran.stdout);
+
+    let digest = pushed(&registry.push(&file, &[]));
+    let mut worker = registry.worker();
+    worker.line_with(&digest);
+    assert_eq!(registry.job("signed"), digest);
+}
+
+/// Whoever can write into Redis, or pushes with a laxer configuration, cannot make a worker run it.
+#[tokio::test]
+async fn a_worker_checks_again_what_it_is_given() {
+    let (registry, [ours, theirs]) = signed().await;
+    let first = pushed(&registry.push(&registry.version(1), &["--key", ours.to_str().unwrap()]));
+    let mut worker = registry.worker();
+    worker.line_with(&first);
+    let url = registry.redis.url();
+    let lax = |n: u8, key: &[&str]| {
+        let file = registry.version(n).display().to_string();
+        let arguments =
+            [&["--redis", &url, "handler", "push", &file, "--queue", "q", "--name", "scripted"], key]
+                .concat();
+        pushed(&gristmill(&arguments).current_dir("/").output().unwrap().into())
+    };
+    for (n, key, why) in [(2, None, "is not signed"), (3, Some(&theirs), "none of these is among")] {
+        let key: Vec<&str> = key.iter().flat_map(|key| ["--key", key.to_str().unwrap()]).collect();
+        let digest = lax(n, &key);
+        let line = worker.line_with("cannot be served here");
+        assert!(line.contains(&digest) && line.contains(why), "{line}");
+    }
+    assert_eq!(registry.job("still"), first);
+
+    // Taken back by its digest, whoever signed it.
+    let text = std::fs::read_to_string(&registry.config).unwrap();
+    let revoked = text.replace("[registry]\n", &format!("[registry]\nrevoked = [\"{first}\"]\n"));
+    std::fs::write(&registry.config, revoked).unwrap();
+    let to_first = registry.cli(&["handler", "rollback", "--queue", "q", "--to", &first]);
+    assert_eq!(to_first.code, Some(0), "{}", to_first.stderr);
+    let mut later = Running::start(&mut gristmill(&["worker", "--config", &registry.config]));
+    let line = later.line_with("cannot be served here");
+    assert!(line.contains("is revoked by `registry.revoked`"), "{line}");
+}
+
+#[tokio::test]
+async fn files_need_a_signature_beside_them() {
+    let more = "[registry]\nrequire = \"signed\"\ntrusted_keys = [\"ours.pub.pem\"]\n\
+                [queues.filed.jobs.\"*\"]\nhandler = \"scripted.wasm\"\n";
+    let registry = Registry::start(more).await;
+    let key = registry.folder.path().join("ours");
+    assert_eq!(run(&["handler", "keygen", key.to_str().unwrap()]).code, Some(0));
+    let file = registry.folder.path().join("scripted.wasm");
+    std::fs::copy(scripted(), &file).unwrap();
+    let ran = registry.cli(&["check"]);
+    assert!(ran.stderr.contains("is not signed"), "{}", ran.stderr);
+    let key = key.with_extension("pem");
+    let signed = registry.cli(&["handler", "sign", file.to_str().unwrap(), "--key", key.to_str().unwrap()]);
+    assert_eq!(signed.code, Some(0), "{}", signed.stderr);
+    assert_eq!(registry.cli(&["check"]).code, Some(0));
+}

@@ -8,7 +8,7 @@ use toml::de::DeTable;
 
 use super::environment::{COUNT, DURATION, SIZE, TEXT, TEXTS, parse_count, warn_unknown};
 use super::reader::{Effective, Problem, Reader, Section, Severity, Variable};
-use super::{Config, Queue, Redis, Role, Server, Token, Worker, limiter, queue, shares};
+use super::{Config, Queue, Redis, Role, Server, Token, Worker, limiter, queue, registry, shares};
 use crate::pressure::MemoryBounds;
 use crate::units::{parse_mebibytes, parse_millis, show_size};
 
@@ -65,6 +65,7 @@ pub fn load(input: &Input<'_>) -> Loaded {
     let worker = worker(&mut reader, &mut root);
     let classes = shares::classes(&mut reader, &mut root);
     let directory = file.parent().unwrap_or(Path::new(""));
+    let registry = registry::registry(&mut reader, &mut root, directory);
     let guards = limiter::guards(&mut reader, &mut root);
     let queue::Read { queues, names, reserved } =
         queue::read_all(&mut reader, &mut root, directory, &classes, &guards);
@@ -78,7 +79,7 @@ pub fn load(input: &Input<'_>) -> Loaded {
     warn_unknown(&mut reader, &names);
     let Reader { problems, effective, .. } = reader;
     let limiter::Guards { limiters, breakers } = guards;
-    let config = Config { redis, server, worker, limiters, breakers, classes, queues };
+    let config = Config { redis, server, worker, registry, limiters, breakers, classes, queues };
     Loaded { config, problems, effective }
 }
 
@@ -266,6 +267,14 @@ fn worker<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>) -> Worker {
         reader.error(slots.place.clone(), format!("`worker.slots` must be 1 to {MAX_SLOTS}"), None);
     }
     let cache = reader.find(&mut section, "cache_dir", &TEXT, &[]).map(|got| PathBuf::from(got.value));
+    let cache_size = reader.get(&mut section, "cache_size", &SIZE, &[], 2 << 30);
+    if cache_size.value < MIN_CACHE_SIZE {
+        reader.error(
+            cache_size.place,
+            "`worker.cache_size` must be at least `64MiB`",
+            Some("a large handler may compile to that".to_owned()),
+        );
+    }
     reader.finish(&section);
     Worker {
         name: name.map(|got| got.value),
@@ -281,11 +290,14 @@ fn worker<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>) -> Worker {
         threads: threads.and_then(|got| usize::try_from(got.value).ok()),
         compile_timeout: compile.value,
         cache_dir: cache.or_else(|| default_cache_dir(reader.env)),
+        cache_size: cache_size.value,
     }
 }
 
 /// Slots of one worker.
 const MAX_SLOTS: u64 = 100_000;
+/// Bytes of compiled handlers: less than one large handler would make each start compile.
+const MIN_CACHE_SIZE: u64 = 64 << 20;
 /// In minutes: as long as BullMQ's own longest.
 const TWO_WEEKS: u64 = 14 * 24 * 60;
 

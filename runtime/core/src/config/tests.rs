@@ -126,6 +126,24 @@ memory = 64
     "[queues]\na = 5",
     "gristmill.toml:2: `queues.a` is the number `5`, not a table; write it as `[queues.a]`"
 )]
+#[case(
+    "[worker]\ncache_size = \"63MiB\"",
+    "gristmill.toml:2: `worker.cache_size` must be at least `64MiB`; a large handler may compile to that"
+)]
+#[case(
+    "[registry]\nrequire = \"sined\"",
+    "gristmill.toml:2: `sined` is not what a module needs; did you mean `signed`?"
+)]
+#[case(
+    "[registry]\nrequire = \"signed\"",
+    "gristmill.toml:2: `registry.require` is `signed`, and no key is trusted; name the files of the public keys: \
+     `trusted_keys = [\"build.pub.pem\"]`"
+)]
+#[case(
+    "[registry]\nrevoked = [\"sha256:12\"]",
+    "gristmill.toml:2: `sha256:12` is no digest; `sha256:` and 64 digits of 0-9 and a-f, as `gristmill handler list \
+     --json` prints them"
+)]
 #[case("", "gristmill.toml: no queue is configured; name the queues to serve, each as `[queues.NAME]`")]
 #[case(
     "[redis]\nurl = \"http://x\"",

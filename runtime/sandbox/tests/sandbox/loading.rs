@@ -206,7 +206,8 @@ fn features_that_are_switched_off() {
 
 #[test]
 fn slots_that_the_machine_cannot_hold() {
-    let settings = |slots| Settings { slots, max_memory: 1 << 20, cache_dir: None, compiler: None };
+    let settings =
+        |slots| Settings { slots, max_memory: 1 << 20, cache_dir: None, cache_size: 0, compiler: None };
     assert!(matches!(Sandbox::new(settings(0)), Err(SandboxError::Slots { .. })));
     if Path::new("/proc/sys/vm/max_map_count").exists() {
         let Err(error) = Sandbox::new(settings(100_000)) else { return };

@@ -149,8 +149,14 @@ async fn attempts_and_age_end_it() {
 
 #[tokio::test]
 async fn a_resting_one_makes_room_for_others() {
-    let sandbox =
-        Sandbox::new(Settings { slots: 1, max_memory: 64 << 20, cache_dir: None, compiler: None }).unwrap();
+    let sandbox = Sandbox::new(Settings {
+        slots: 1,
+        max_memory: 64 << 20,
+        cache_dir: None,
+        cache_size: 0,
+        compiler: None,
+    })
+    .unwrap();
     let hour = Duration::from_secs(3_600);
     let pool = pool_of(sandbox, Recycling { after_attempts: 100, after: hour });
     assert_eq!(served(&pool.run(json!("served")).await), 1);

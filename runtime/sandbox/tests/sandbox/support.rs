@@ -24,7 +24,14 @@ static SCRIPTED: LazyLock<Module> = LazyLock::new(|| SANDBOX.load(&guest("script
 static METERED: LazyLock<Module> = LazyLock::new(|| SANDBOX.load(&guest("scripted"), true).unwrap());
 
 pub(crate) fn sandbox(cache_dir: Option<PathBuf>) -> Sandbox {
-    Sandbox::new(Settings { slots: SLOTS, max_memory: MAX_MEMORY, cache_dir, compiler: None }).unwrap()
+    Sandbox::new(Settings {
+        slots: SLOTS,
+        max_memory: MAX_MEMORY,
+        cache_dir,
+        cache_size: 1 << 30,
+        compiler: None,
+    })
+    .unwrap()
 }
 
 /// The sandbox of most tests; compiled handlers stay between runs.

@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use gristmill_core::clock::Clock;
 use gristmill_core::config::{Config, Handler, JobType};
-use gristmill_core::deployment::{Canary, Change, Deployment, ModuleInfo, is_handler_name, short};
+use gristmill_core::deployment::{Canary, Change, Deployment, ModuleInfo, digest_of, is_handler_name, short};
 use gristmill_core::limits::Limits;
 use gristmill_core::outcome::Outcome;
 use gristmill_core::units::show_size;
 use gristmill_queue::{Connection, Target};
+use gristmill_registry::SigningKey;
 use gristmill_sandbox::{Module, Sandbox, Settings};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{target, told};
+use super::{sign, target, told};
 use crate::arguments::{Global, PushArguments};
 use crate::commands::setting::who;
 use crate::failure::Failure;
@@ -31,7 +32,12 @@ pub(super) async fn push(
     let target = target(&arguments.change, config)?;
     let job_type = config.queues.get(&target.queue).and_then(|queue| queue.jobs.get(&target.job));
     let name = name(arguments, job_type, &target)?;
-    let (module, wasm) = check(arguments, config, job_type).await?;
+    let wasm = Sandbox::read(&arguments.file).map_err(Failure::usage)?;
+    let digest = digest_of(&wasm);
+    let signatures = signatures(arguments, &digest)?;
+    // What is not trusted is not even compiled.
+    host::policy(config)?.check_texts(&digest, &signatures).map_err(Failure::usage)?;
+    let module = check(arguments, &wasm, config, job_type).await?;
     let now_ms = Clock::System.now_ms();
     let info = ModuleInfo {
         digest: module.digest().to_owned(),
@@ -42,7 +48,7 @@ pub(super) async fn push(
         imports: module.imports().to_vec(),
         by: who(),
         at_ms: now_ms,
-        signatures: Vec::new(),
+        signatures,
     };
     tell_of_imports(&info, job_type);
     let (connection, _) = Connection::open_at(&host::server(&config.redis)).await?;
@@ -77,6 +83,15 @@ pub(super) async fn push(
     Ok(ExitCode::SUCCESS)
 }
 
+/// Those of the file beside the handler's, and one made now if a key is given.
+fn signatures(arguments: &PushArguments, digest: &str) -> Result<Vec<String>, Failure> {
+    let mut found = sign::signatures_of(&arguments.file)?;
+    if let Some(path) = &arguments.key {
+        found.push(SigningKey::read(path).map_err(Failure::usage)?.sign(digest));
+    }
+    Ok(found.iter().map(ToString::to_string).collect())
+}
+
 /// The handler's name: said, or configured, or the file's.
 fn name(arguments: &PushArguments, job_type: Option<&JobType>, target: &Target) -> Result<String, Failure> {
     let configured = match job_type.map(|job_type| &job_type.handler) {
@@ -105,31 +120,31 @@ fn name(arguments: &PushArguments, job_type: Option<&JobType>, target: &Target) 
     }
 }
 
-/// Reads the file, compiles it in a process of its own, and starts it once within the limits of its job type.
+/// Compiles the file in a process of its own, and starts it once within the limits of its job type.
 async fn check(
     arguments: &PushArguments,
+    wasm: &[u8],
     config: &Config,
     job_type: Option<&JobType>,
-) -> Result<(Module, Vec<u8>), Failure> {
+) -> Result<Module, Failure> {
     let limits = Arc::new(job_type.map_or_else(Limits::default, |job_type| job_type.limits.clone()));
     let metered = limits.fuel.is_some();
     let settings = Settings {
         slots: 1,
         max_memory: limits.memory,
         cache_dir: config.worker.cache_dir.clone(),
+        cache_size: config.worker.cache_size,
         compiler: host::compiler(config.worker.compile_timeout),
     };
     let sandbox = Sandbox::new(settings).map_err(Failure::usage)?;
-    let module = sandbox.load(&arguments.file, metered).map_err(Failure::usage)?;
+    let file = arguments.file.display().to_string();
+    let module = sandbox.load_bytes(&file, wasm, metered).map_err(Failure::usage)?;
     module.fits(&limits).map_err(Failure::usage)?;
     let outcome = sandbox.start(&module, &limits).await;
     if let Outcome::Stopped(stop) = &outcome {
-        let file = arguments.file.display();
         return Err(Failure::usage(format!("handler `{file}` cannot start: {}", stop.failed_reason())));
     }
-    // Read again, and what was checked is what is sent.
-    let wasm = std::fs::read(&arguments.file).map_err(Failure::new)?;
-    Ok((module, wasm))
+    Ok(module)
 }
 
 /// JavaScript and Python import everything there is, so an import that nothing grants is a hint and no fault.
