@@ -191,6 +191,10 @@ impl Guards {
         if let Some(gate) = gate {
             let noun = if definitions.limiters.contains_key(gate) { "limiter" } else { "breaker" };
             self.count(gate, noun, false);
+            if noun == "breaker" {
+                // It is open, or has as many probes under way as it may: another worker saw which.
+                BreakerMoved { name: gate, state: "open", before: "open" }.emit(&self.metrics);
+            }
         }
         let Some(shared) = definitions.queues.get(queue).filter(|_| taken > 0) else { return };
         for charge in &shared.charges {

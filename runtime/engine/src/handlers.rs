@@ -18,7 +18,7 @@ use gristmill_sandbox::{
     SecretSource, Warm,
 };
 use gristmill_telemetry::Metrics;
-use gristmill_telemetry::event::{HandlerSwapped, InstanceRecycled};
+use gristmill_telemetry::event::{HandlerSwapped, InstanceRecycled, JobTypeTooLarge};
 
 use tokio::sync::watch;
 
@@ -206,6 +206,16 @@ impl Handlers {
     /// The job types of a queue.
     pub(crate) fn job_types(&self, queue: &str) -> Vec<Arc<JobType>> {
         self.queues.load().get(queue).map(|types| types.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// Warns of job types that can never run in a worker with so many bytes for its jobs.
+    pub(crate) fn tell_too_large(&self, capacity: u64) {
+        for (queue, types) in &**self.queues.load() {
+            for job_type in types.values().filter(|job_type| job_type.limits.memory > capacity) {
+                let limit = job_type.limits.memory;
+                JobTypeTooLarge { queue, job: &job_type.entry, limit, capacity }.emit();
+            }
+        }
     }
 
     /// Job types whose modules are deployed, with their queues.

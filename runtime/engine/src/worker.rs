@@ -143,6 +143,7 @@ impl Worker {
         let listeners = self.listeners(keys.clone().zip(wakes));
 
         let ledger = Ledger::new(worker.memory, resident_memory());
+        self.handlers.tell_too_large(ledger.capacity());
         let mut beside = JoinSet::new();
         beside.spawn(ledger.clone().watch(self.context.metrics.clone(), self.context.sandbox.clone()));
         beside.spawn(learn::run(self.context.clone(), Arc::clone(&self.handlers), queues.clone()));

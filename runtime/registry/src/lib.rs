@@ -3,8 +3,10 @@
 //!
 //! The modules and deployments that all workers share are in Redis; the crate `queue` keeps them.
 
+mod oci;
 mod policy;
 mod signature;
 
+pub use oci::{OciError, OciReference, Pulled};
 pub use policy::{Policy, PolicyError, PolicyRefusal};
 pub use signature::{KeyError, PublicKey, Signature, SignatureError, SigningKey, read_signatures};

@@ -15,7 +15,7 @@ mod memory;
 
 pub use deployment::{CanaryEnded, DeploymentFollowed, DeploymentRefused};
 pub use guard::{BreakerMoved, GuardAsked, SettingChanged};
-pub use memory::{MemoryPressure, ReservationsCut};
+pub use memory::{JobTypeTooLarge, MemoryPressure, ReservationsCut};
 
 /// An attempt ended.
 pub struct AttemptEnded<'a> {

@@ -1,6 +1,7 @@
 //! `cargo xtask test registry`: handlers are swapped, tried and taken back under load, on the real binary.
 
 mod load;
+mod oci;
 mod swaps;
 mod trials;
 mod versions;
@@ -17,6 +18,7 @@ pub(crate) fn prove(binary: &Path, whole: bool) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         swaps::prove(binary, if whole { 20 } else { 3 }).await?;
-        trials::prove(binary, whole).await
+        trials::prove(binary, whole).await?;
+        oci::prove(binary).await
     })
 }

@@ -111,6 +111,11 @@ pub(crate) fn need_redis() -> Result<()> {
     need("redis-server", &["redis-server"], "redis")
 }
 
+/// A registry of components, to publish to.
+pub(crate) fn need_docker_registry() -> Result<()> {
+    need("docker-registry", &["docker-registry"], "docker-registry")
+}
+
 /// Node and the packages of the compatibility tests.
 pub(crate) fn need_node() -> Result<()> {
     need("node", &["nodejs", "npm"], "node")?;

@@ -3,7 +3,10 @@
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use crate::steps::{build_host, command, need_chromium, need_node, need_python, need_redis, root, run, say};
+use crate::steps::{
+    build_host, command, need_chromium, need_docker_registry, need_node, need_python, need_redis, root, run,
+    say,
+};
 use crate::{guests, hostile, registry, scheduling};
 
 #[derive(Debug, Args)]
@@ -68,6 +71,7 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
         scheduling::prove(&build_host(false)?)?;
     }
     if runs(Part::Registry) {
+        need_docker_registry()?;
         registry::prove(&build_host(false)?, arguments.parts.contains(&Part::Registry))?;
     }
     if runs(Part::Hostile) {

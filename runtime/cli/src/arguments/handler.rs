@@ -17,6 +17,13 @@ pub(crate) enum HandlerCommand {
     Show(TargetArguments),
     /// Let the canary take all attempts
     Promote(ChangeArguments),
+    /// Publish a handler, with the signatures in `FILE.sig`, in an OCI registry; `OCI_USERNAME` and `OCI_PASSWORD` log in
+    Publish {
+        /// The handler
+        file: PathBuf,
+        /// `oci://HOST/NAME:TAG`
+        to: String,
+    },
     /// Make a key pair: `NAME.pem`, which signs, and `NAME.pub.pem`, which workers trust
     Keygen {
         /// The beginning of both names
@@ -79,7 +86,7 @@ pub(crate) struct RollbackArguments {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PushArguments {
-    /// The handler, a component
+    /// The handler, a component: a file, or `oci://HOST/NAME:TAG`
     pub file: PathBuf,
     #[command(flatten)]
     pub change: ChangeArguments,

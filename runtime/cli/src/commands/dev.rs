@@ -18,7 +18,7 @@ use crate::host::Host;
 use crate::{host, settings};
 
 /// A build writes a file in several steps; this long without a further one, it is taken as done.
-const SETTLED: Duration = Duration::from_millis(80);
+const SETTLED: Duration = Duration::from_millis(40);
 
 pub(crate) fn dev(arguments: &DevArguments, global: &Global) -> Result<ExitCode, Failure> {
     host::host_runtime()?.block_on(async {

@@ -16,6 +16,7 @@ use crate::{host, output, settings};
 
 mod push;
 mod sign;
+mod source;
 
 /// Characters of a digest in tables; enough to tell modules apart.
 const SHORT: usize = 19;
@@ -46,6 +47,7 @@ async fn run(command: HandlerCommand, global: &Global) -> Result<ExitCode, Failu
     let config = settings::accept(settings::read(global, true)?)?;
     match &command {
         HandlerCommand::Push(arguments) => return push::push(arguments, &config, global).await,
+        HandlerCommand::Publish { file, to } => return source::publish(file, to, &config).await,
         HandlerCommand::Keygen { name } => return sign::keygen(name),
         HandlerCommand::Sign { file, key } => return sign::sign(file, key),
         HandlerCommand::Verify { file, key } => return sign::verify(file, key, &config, global),
@@ -54,6 +56,7 @@ async fn run(command: HandlerCommand, global: &Global) -> Result<ExitCode, Failu
     let (connection, _) = Connection::open_at(&host::server(&config.redis)).await?;
     match command {
         HandlerCommand::Push(_)
+        | HandlerCommand::Publish { .. }
         | HandlerCommand::Keygen { .. }
         | HandlerCommand::Sign { .. }
         | HandlerCommand::Verify { .. } => {}

@@ -54,7 +54,13 @@ async fn run_limiter(command: LimiterCommand, global: &Global) -> Result<ExitCod
         }
         LimiterCommand::Reset { limiter: name, key } => {
             let call = LimitCall { limiter: known(&name, &key)?, name: &name, key: &key, cost: 1 };
+            let keys = call.view(&connection).await?.keys;
             call.reset(&connection).await?;
+            if key.is_empty() && keys > 0 {
+                anstream::eprintln!(
+                    "the count that jobs without a key share is forgotten; about {keys} keys keep theirs: give `--key`"
+                );
+            }
             Ok(ExitCode::SUCCESS)
         }
     }

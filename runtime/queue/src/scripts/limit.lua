@@ -5,8 +5,8 @@
 -- Returns: 1 charged, 0 refused, -1 too many keys; ms to wait; number of the limiter that refused; its tier's window.
 -- Run twice, it charges twice: a unit is lost, none is gained.
 --
--- The lines keep the order of jobs that are sent away. Each gets a time of its own, one after another as fast as the
--- limiter allows; those that come again and find no room line up at the front, those that come first behind all.
+-- The lines keep the order of jobs that are sent away. Each gets a time of its own, one after another as fast as the tier
+-- that refused last allows; those that come again and find no room line up at the front, those that come first behind all.
 local PACE, IDLE = 1.03, 1000
 local at = tonumber(ARGV[3]) or server_time()
 local specs = cjson.decode(ARGV[4])
@@ -15,32 +15,27 @@ local line = tonumber(ARGV[5])
 local all = load_limits(specs, at)
 for i, loaded in ipairs(all) do
   local spec = loaded.spec
-  if spec.key ~= "" and not loaded.known then
-    local keys = limiter_key(spec.name, "keys")
-    if call("PFADD", keys, spec.key) == 1 then
-      if call("PTTL", keys) < 0 then
-        call("PEXPIRE", keys, spec.tiers[#spec.tiers])
-      end
-      if call("PFCOUNT", keys) > spec.max_keys then
-        refuse_limit(loaded, spec.tiers[2])
-        return { -1, spec.tiers[#spec.tiers], i, 0 }
-      end
-    end
+  if spec.key ~= "" and not count_key(spec, at) and not loaded.known then
+    refuse_limit(loaded, spec.tiers[2])
+    return { -1, spec.tiers[#spec.tiers], i, 0 }
   end
+end
+
+-- A little slower than the limit, which a sliding window does not reach quite: else some would always come too soon.
+local function step_of(tier, cost)
+  return tier.window * cost / tier.limit * PACE
 end
 
 local granted, wait, which, window = limits_room(all, 1, 1)
 if line > 0 then
   for _, loaded in ipairs(all) do
-    local step = 0
+    local slowest = 0
     for _, tier in ipairs(loaded.tiers) do
-      step = math.max(step, tier.window * loaded.spec.cost / tier.limit)
+      slowest = math.max(slowest, step_of(tier, loaded.spec.cost))
     end
-    -- A little slower than the limit, which a sliding window does not reach quite: else some would always come too soon.
-    step = step * PACE
     -- Nobody of the line has come who should have: they are gone. Or the limit is another: they come when they were told.
-    if loaded.at > loaded.alive + 2 * step + IDLE or loaded.step ~= step then
-      loaded.front, loaded.tail, loaded.alive, loaded.step = 0, 0, 0, step
+    if loaded.at > loaded.alive + 2 * slowest + IDLE or loaded.slowest ~= slowest then
+      loaded.front, loaded.tail, loaded.alive, loaded.slowest, loaded.step = 0, 0, 0, slowest, 0
     end
     if line == 2 then
       loaded.alive = math.max(loaded.alive, loaded.at)
@@ -61,6 +56,13 @@ if granted >= 1 and which == 0 then
 end
 
 local loaded = all[which]
+for _, tier in ipairs(loaded.tiers) do
+  if line > 0 and (tier.window == window or (window == 0 and loaded.step == 0)) then
+    -- Where the line alone refuses, its pace stays; a tier that has room does not slow it.
+    loaded.step = step_of(tier, loaded.spec.cost)
+    break
+  end
+end
 if window == 0 then
   window = loaded.tiers[1].window
 end

@@ -2,7 +2,7 @@
 --
 -- ARGV: 3 server's time in ms or "" for its own, 4 the limiter as JSON.
 -- Returns: the time, units used of each tier, and for each slice of the last day, oldest first, its start and its
---   fields and counts.
+--   fields and counts, and about how many keys are in use.
 local at = tonumber(ARGV[3]) or server_time()
 local spec = cjson.decode(ARGV[4])
 local loaded = load_limit(spec, at)
@@ -17,4 +17,5 @@ for slice = last - 143, last do
     slices[#slices + 1] = { slice * STATS_SLICE, found }
   end
 end
-return { at, used, slices, call("PFCOUNT", limiter_key(spec.name, "keys")) }
+local now, before = keys_of(spec, at)
+return { at, used, slices, call("PFCOUNT", now, before) }

@@ -1,6 +1,6 @@
 -- Limiters. Each key of a limiter has one string, that of `cmsgpack`: the time of the last change, two times of the
--- lines of waiting jobs, the last time that somebody of them came or is to come, how far apart they were told to come, and for each tier its window and what
--- the algorithm counts. Times are the server's, in ms.
+-- lines of waiting jobs, the last time that somebody of them came or is to come, how far apart the slowest tier would
+-- have them come and how far apart they are told to come, and for each tier its window and what the algorithm counts. Times are the server's, in ms.
 --   sliding-window  until, units, until, units …: units and when they no longer count, relative to the last change
 --   token-bucket    tokens, with their fraction, at the last change
 --   fixed-window    number of the window, units
@@ -130,20 +130,21 @@ local function load_limit(spec, at)
   local text = call("GET", loaded.key)
   local ok, state = pcall(cmsgpack.unpack, text or "")
   if not text or not ok or type(state) ~= "table" or state[1] ~= spec.algorithm then
-    state = { spec.algorithm, at, 0, 0, 0, 0 }
+    state = { spec.algorithm, at, 0, 0, 0, 0, 0 }
   end
   loaded.known = text ~= false
   -- A server whose clock is set back goes on where it was, but not for longer than the longest window.
   if at < state[2] and state[2] - at <= spec.tiers[#spec.tiers] then
     at = state[2]
   end
-  loaded.at, loaded.front, loaded.tail, loaded.alive, loaded.step = at, state[3], state[4], state[5], state[6]
+  loaded.at, loaded.front, loaded.tail, loaded.alive = at, state[3], state[4], state[5]
+  loaded.slowest, loaded.step = state[6], state[7]
   local passed = at - state[2]
   loaded.tiers = {}
   for i = 1, #spec.tiers, 2 do
     local limit, window = spec.tiers[i], spec.tiers[i + 1]
     local data
-    for j = 7, #state, 2 do
+    for j = 8, #state, 2 do
       if state[j] == window then
         data = passed < 0 and loaded.rule.fresh(limit, window, at)
           or loaded.rule.advance(state[j + 1], passed, limit, window, at)
@@ -155,6 +156,32 @@ local function load_limit(spec, at)
   return loaded
 end
 
+-- Keys of a limiter are counted, about, in two turns of time: one that is idle for a turn is forgotten.
+local function keys_of(spec, at)
+  local turn = math.max(spec.tiers[#spec.tiers], 60000)
+  local number = math.floor(at / turn)
+  local key = function(n) return limiter_key(spec.name, "keys:" .. string.format("%d", n)) end
+  return key(number), key(number - 1), turn
+end
+
+-- Counts a key; false if the limiter has as many as it may without it.
+local function count_key(spec, at)
+  local now, before, turn = keys_of(spec, at)
+  local full = call("PFCOUNT", now, before) >= spec.max_keys and (call("GET", now) or "")
+  if call("PFADD", now, spec.key) == 1 then
+    if full and call("PFCOUNT", now, before) > spec.max_keys then
+      if full == "" then
+        call("DEL", now)
+      else
+        call("SET", now, full, "KEEPTTL")
+      end
+      return false
+    end
+    call("PEXPIRE", now, 2 * turn)
+  end
+  return true
+end
+
 local function load_limits(specs, at)
   local all = {}
   for i, spec in ipairs(specs) do
@@ -164,7 +191,7 @@ local function load_limits(specs, at)
 end
 
 local function save_limit(loaded)
-  local state = { loaded.spec.algorithm, loaded.at, loaded.front, loaded.tail, loaded.alive, loaded.step }
+  local state = { loaded.spec.algorithm, loaded.at, loaded.front, loaded.tail, loaded.alive, loaded.slowest, loaded.step }
   local life = math.max(loaded.front, loaded.tail) - loaded.at
   for _, tier in ipairs(loaded.tiers) do
     state[#state + 1] = tier.window

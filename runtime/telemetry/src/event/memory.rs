@@ -65,3 +65,29 @@ impl ReservationsCut {
         );
     }
 }
+
+/// A job type may use more memory than this worker has for jobs: its jobs fail.
+pub struct JobTypeTooLarge<'a> {
+    /// The queue.
+    pub queue: &'a str,
+    /// The job type.
+    pub job: &'a str,
+    /// Bytes that it may use.
+    pub limit: u64,
+    /// Bytes that jobs may reserve together.
+    pub capacity: u64,
+}
+
+impl JobTypeTooLarge<'_> {
+    /// Logs it.
+    pub fn emit(self) {
+        let (memory, capacity) = (show_size(self.limit), show_size(self.capacity));
+        tracing::warn!(
+            queue = self.queue,
+            job = self.job,
+            memory,
+            capacity,
+            "jobs of this type fail: what `worker.memory_hard_limit` leaves to jobs is less than their `memory`"
+        );
+    }
+}

@@ -11,11 +11,12 @@ use gristmill_core::limits::Limits;
 use gristmill_core::outcome::Outcome;
 use gristmill_core::units::show_size;
 use gristmill_queue::{Connection, Target};
-use gristmill_registry::SigningKey;
+use gristmill_registry::{Signature, SigningKey};
 use gristmill_sandbox::{Module, Sandbox, Settings};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{sign, target, told};
+use super::source::{self, Source};
+use super::{target, told};
 use crate::arguments::{Global, PushArguments};
 use crate::commands::setting::who;
 use crate::failure::Failure;
@@ -31,10 +32,10 @@ pub(super) async fn push(
 ) -> Result<ExitCode, Failure> {
     let target = target(&arguments.change, config)?;
     let job_type = config.queues.get(&target.queue).and_then(|queue| queue.jobs.get(&target.job));
-    let name = name(arguments, job_type, &target)?;
-    let wasm = Sandbox::read(&arguments.file).map_err(Failure::usage)?;
+    let Source { name: own, wasm, signatures: found } = source::read(&arguments.file).await?;
+    let name = name(arguments, &own, job_type, &target)?;
     let digest = digest_of(&wasm);
-    let signatures = signatures(arguments, &digest)?;
+    let signatures = signatures(arguments, found, &digest)?;
     // What is not trusted is not even compiled.
     host::policy(config)?.check_texts(&digest, &signatures).map_err(Failure::usage)?;
     let module = check(arguments, &wasm, config, job_type).await?;
@@ -83,17 +84,25 @@ pub(super) async fn push(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Those of the file beside the handler's, and one made now if a key is given.
-fn signatures(arguments: &PushArguments, digest: &str) -> Result<Vec<String>, Failure> {
-    let mut found = sign::signatures_of(&arguments.file)?;
+/// Those that came with it, and one made now if a key is given.
+fn signatures(
+    arguments: &PushArguments,
+    mut found: Vec<Signature>,
+    digest: &str,
+) -> Result<Vec<String>, Failure> {
     if let Some(path) = &arguments.key {
         found.push(SigningKey::read(path).map_err(Failure::usage)?.sign(digest));
     }
     Ok(found.iter().map(ToString::to_string).collect())
 }
 
-/// The handler's name: said, or configured, or the file's.
-fn name(arguments: &PushArguments, job_type: Option<&JobType>, target: &Target) -> Result<String, Failure> {
+/// The handler's name: said, or configured, or its own.
+fn name(
+    arguments: &PushArguments,
+    own: &str,
+    job_type: Option<&JobType>,
+    target: &Target,
+) -> Result<String, Failure> {
     let configured = match job_type.map(|job_type| &job_type.handler) {
         Some(Handler::Deployed(name)) => Some(name),
         Some(Handler::File(path)) => {
@@ -110,12 +119,10 @@ fn name(arguments: &PushArguments, job_type: Option<&JobType>, target: &Target) 
         ))),
         (Some(name), _) | (None, Some(name)) => Ok(name.clone()),
         (None, None) => {
-            let stem = arguments.file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-            let name = stem.replace('_', "-");
-            if is_handler_name(&name) {
-                return Ok(name);
+            if is_handler_name(own) {
+                return Ok(own.to_owned());
             }
-            Err(Failure::usage(format!("`{stem}` is no name for a handler; give one with `--name`")))
+            Err(Failure::usage(format!("`{own}` is no name for a handler; give one with `--name`")))
         }
     }
 }
