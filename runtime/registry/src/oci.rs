@@ -112,17 +112,20 @@ impl OciReference {
         self.0.tag()
     }
 
-    fn client(&self) -> Client {
+    fn client(&self) -> Result<Client, OciError> {
         let host = self.0.resolve_registry();
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
         // Plain HTTP never leaves the machine.
         let local = matches!(name, "localhost" | "127.0.0.1" | "[::1]");
-        Client::new(ClientConfig {
+        let config = ClientConfig {
             protocol: if local { ClientProtocol::Http } else { ClientProtocol::Https },
             connect_timeout: Some(CONNECT),
             read_timeout: Some(READ),
+            // An index of images for several machines is no component.
+            platform_resolver: None,
             ..ClientConfig::default()
-        })
+        };
+        Client::try_from(config).map_err(|source| self.failed(source))
     }
 
     fn failed(&self, source: OciDistributionError) -> OciError {
@@ -132,7 +135,7 @@ impl OciReference {
     /// Pulls a component; `login` is a user and a password.
     pub async fn pull(&self, login: Option<(String, String)>) -> Result<Pulled, OciError> {
         let reference = || self.to_string();
-        let (client, auth) = (self.client(), auth(login));
+        let (client, auth) = (self.client()?, auth(login));
         let (manifest, _) = client.pull_image_manifest(&self.0, &auth).await.map_err(|e| self.failed(e))?;
         let [layer] = &manifest.layers[..] else {
             let what = format!("it has {} layers instead of one", manifest.layers.len());
@@ -184,7 +187,7 @@ impl OciReference {
         let annotations = (!signatures.is_empty())
             .then(|| BTreeMap::from([(SIGNATURES.to_owned(), signatures.join("\n"))]));
         let manifest = OciImageManifest::build(&layers, &config, annotations);
-        let pushed = self.client().push(&self.0, &layers, config, &auth(login), Some(manifest)).await;
+        let pushed = self.client()?.push(&self.0, &layers, config, &auth(login), Some(manifest)).await;
         pushed.map(drop).map_err(|e| self.failed(e))
     }
 }

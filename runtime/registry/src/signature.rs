@@ -9,7 +9,9 @@ use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ed25519_dalek::pkcs8::{DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey};
+use ed25519_dalek::pkcs8::{
+    DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, KeypairBytes,
+};
 use ed25519_dalek::{Signer, VerifyingKey};
 use gristmill_core::deployment::digest_of;
 
@@ -103,7 +105,9 @@ impl SigningKey {
     /// As PEM (PKCS#8); for a file that only its owner may read.
     #[must_use]
     pub fn to_pem(&self) -> String {
-        let pem = self.0.to_pkcs8_pem(ed25519_dalek::pkcs8::spki::der::pem::LineEnding::LF);
+        // Without the public key: OpenSSL does not read the form that has both.
+        let bytes = KeypairBytes { secret_key: self.0.to_bytes(), public_key: None };
+        let pem = bytes.to_pkcs8_pem(ed25519_dalek::pkcs8::spki::der::pem::LineEnding::LF);
         pem.map(|pem| pem.as_str().to_owned()).unwrap_or_default()
     }
 
@@ -245,6 +249,7 @@ mod tests {
         let private = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIAEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB\n-----END PRIVATE KEY-----\n";
         let key = SigningKey::read(&file("key.pem", private)).unwrap();
         assert_eq!(key.public(), SigningKey::new(&[1; 32]).public());
+        assert_eq!(key.to_pem(), private, "in the form that OpenSSL reads");
         let public = PublicKey::read(&file("key.pub", &key.public().to_pem())).unwrap();
         assert!(public.made(&key.sign(DIGEST), DIGEST));
         let written = SigningKey::read(&file("again.pem", &key.to_pem())).unwrap();

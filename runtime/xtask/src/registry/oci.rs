@@ -98,16 +98,15 @@ pub(super) async fn prove(binary: &Path) -> Result<()> {
     good(&["publish", &unsigned.path.display().to_string(), &format!("{place}:2.0")])?;
     for (reference, why) in [
         (format!("{place}:2.0"), "is not signed"),
-        (format!("{place}:3.0"), "MANIFEST_UNKNOWN"),
-        (format!("oci://{}/acme/none:1", registry.address), "404"),
-        ("oci://127.0.0.1:1/none:1".to_owned(), "127.0.0.1:1"),
+        (format!("{place}:3.0"), "manifest unknown"),
+        (format!("oci://{}/acme/none:1", registry.address), "manifest unknown"),
+        ("oci://127.0.0.1:1/none:1".to_owned(), "error sending request"),
         ("oci://versioned".to_owned(), "names no host"),
     ] {
         let output = run(&["push", &reference, "--queue", "published"])?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(!output.status.success(), "`{reference}` was pushed");
-        say(&format!("{reference}: {}", said.lines().last().unwrap_or_default()));
-        ensure!(said.contains(&reference) || said.contains(why), "`{reference}`: {said}");
+        ensure!(said.contains(why), "`{reference}`: {said}");
     }
     Ok(())
 }
