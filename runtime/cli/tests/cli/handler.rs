@@ -324,3 +324,29 @@ async fn files_need_a_signature_beside_them() {
     assert_eq!(signed.code, Some(0), "{}", signed.stderr);
     assert_eq!(registry.cli(&["check"]).code, Some(0));
 }
+
+/// With `pin` a retry stays on its version while others are deployed; without, it takes what is deployed.
+#[rstest::rstest]
+#[case("pin = true", true)]
+#[case("pin = false", false)]
+#[tokio::test]
+async fn a_retry_stays_on_its_version(#[case] pin: &str, #[case] stays: bool) {
+    let more = format!("retry = {{ attempts = 2, backoff = \"fixed:2s\", {pin} }}");
+    let registry = Registry::start(&more).await;
+    let first = pushed(&registry.push(&registry.version(1), &[]));
+    let mut worker = registry.worker();
+    worker.line_with(&first);
+    let data = r#"{"steps":[{"op":"fail","message":"no"}]}"#;
+    assert_eq!(registry.cli(&["job", "add", "q", "n", "--data", data, "--job-id", "j"]).code, Some(0));
+    let until = |state: &str| loop {
+        let shown = registry.cli(&["job", "show", "q", "j", "--json"]);
+        let job: Value = serde_json::from_str(&shown.stdout).unwrap();
+        if job["state"] == state {
+            break job["fields"]["gmd"].as_str().unwrap_or_default().to_owned();
+        }
+    };
+    assert_eq!(until("delayed"), first);
+    let second = pushed(&registry.push(&registry.version(2), &[]));
+    worker.line_with(&second);
+    assert_eq!(until("failed"), if stays { first } else { second });
+}
