@@ -31,7 +31,7 @@ fn main() {
     for round in 0..DECISIONS {
         let Some(queue) = held.pop_front() else { break };
         let begun = Instant::now();
-        scheduler.start(queue, 0);
+        let _ = scheduler.start(queue, 0);
         scheduler.end(queue, Duration::from_micros(u64::from(500 + round % 1_000)), 0);
         scheduler.free(queue);
         let ended = Instant::now();

@@ -288,12 +288,16 @@ impl Scheduler {
         Some(queue)
     }
 
-    /// The job of a slot that was given is known: it reserves so many bytes.
-    pub fn start(&mut self, queue: usize, bytes: u64) {
+    /// The job of a slot that was given is known: it reserves so many bytes. `false` if it needs more than was reckoned
+    /// with and that is not free: then it has the slot without memory, and is to be put back.
+    pub fn start(&mut self, queue: usize, bytes: u64) -> bool {
+        let need = self.queues[queue].need;
+        let fits = bytes <= need || self.used - need + bytes <= self.memory;
         self.change(queue, |entry| {
             entry.unknown -= 1;
-            entry.reserved += bytes;
+            entry.reserved += if fits { bytes } else { 0 };
         });
+        fits
     }
 
     /// An attempt that had reserved so many bytes has ended after it had its slot for so long. Its memory is free; the
@@ -387,6 +391,17 @@ impl Scheduler {
         let group = &self.groups[entry.group];
         let below = entry.held() < entry.share.max && group.held < group.share.max && self.free_slots() > 0;
         below && (self.is_open_to_all(group) || entry.unmet() > 0) && self.fits(queue)
+    }
+
+    /// Whether only memory keeps the queue from another slot: a smaller job might have one.
+    #[must_use]
+    pub fn lacks_memory(&self, queue: usize) -> bool {
+        let entry = &self.queues[queue];
+        let group = &self.groups[entry.group];
+        entry.held() < entry.share.max
+            && group.held < group.share.max
+            && self.free_slots() > 0
+            && !self.fits(queue)
     }
 
     /// Whether there is memory for one more job of the queue, beside what is kept for others.

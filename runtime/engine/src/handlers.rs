@@ -254,11 +254,16 @@ impl Handlers {
         self.served.subscribe()
     }
 
-    /// Bytes that an attempt of the queue reserves at most, of a worker that has so many.
-    pub(crate) fn need(&self, queue: &str, capacity: u64) -> u64 {
+    /// Bytes that an attempt of the queue reserves at least and at most, of a worker that has so many.
+    pub(crate) fn needs(&self, queue: &str, capacity: u64) -> (u64, u64) {
         let queues = self.queues.load();
         let types = queues.get(queue).into_iter().flat_map(HashMap::values);
-        types.filter_map(|job_type| job_type.reserve(capacity)).max().unwrap_or(0)
+        let needs = types.filter_map(|job_type| job_type.reserve(capacity));
+        let bounds = needs.fold(None, |bounds: Option<(u64, u64)>, need| {
+            let (least, most) = bounds.unwrap_or((need, need));
+            Some((least.min(need), most.max(need)))
+        });
+        bounds.unwrap_or_default()
     }
 
     /// The files that handlers were loaded from.

@@ -26,7 +26,7 @@ use crate::worker::Phase;
 mod rules;
 mod state;
 
-use rules::{timer, unfinishable};
+use rules::{put_back, timer, unfinishable};
 use state::State;
 
 /// Settlements, and jobs taken, per call: more would keep other clients of Redis waiting.
@@ -37,6 +37,9 @@ const CALLS: usize = 2;
 const POLL: Duration = Duration::from_secs(5);
 /// The longest wait for a limiter, a breaker or a rate limit: it may be reset, or changed, before.
 const MAX_LIMITED: Duration = Duration::from_millis(500);
+/// How long what was seen of the next job is taken for granted, and how long nobody looks after it was another.
+const PEEK: Duration = Duration::from_millis(20);
+const MISTAKEN: Duration = Duration::from_millis(500);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -73,6 +76,8 @@ enum Done {
         result: Result<Turn, QueueError>,
     },
     PutBack,
+    /// The name of the job that is likely next.
+    Peeked(Option<String>),
 }
 
 impl Pump {
@@ -102,6 +107,7 @@ impl Pump {
                 () = tokio::time::sleep_until(timer) => {
                     if !paused {
                         state.hungry = true;
+                        state.next_need = None;
                         state.look_at = Instant::now() + POLL;
                     }
                 }
@@ -150,10 +156,22 @@ impl Pump {
             // Taking while settling costs almost nothing, so it is always tried.
             let wanted = eager || (taking && settle > 0);
             let want = if wanted { state.slots.room(settle).min(BATCH) } else { 0 };
-            let need = || self.executor.handlers.need(self.queue.name(), self.executor.ledger.capacity());
-            let claim = self.share.claim(&mut state.used, settle, want, need, eager);
+            let claim = match state.next_need {
+                // Only the next job is known, and it is smaller than others may be.
+                Some(need) if eager => self.share.claim(&mut state.used, settle, want.min(1), || need, true),
+                _ => self.share.claim(&mut state.used, settle, want, || self.needs().1, eager),
+            };
             let take = claim.take();
             state.waiting = eager && take < want;
+            if take > 0 {
+                state.next_need = None;
+            } else if want > 0 {
+                // Nobody else looks for us: from now on we stand in line.
+                state.hungry = true;
+                if eager {
+                    self.peek(state);
+                }
+            }
             if take == 0 && (settle == 0 || small) {
                 return;
             }
@@ -166,6 +184,27 @@ impl Pump {
             }
             state.calls.push(self.call(settlements, claim));
         }
+    }
+
+    /// Bytes that a job of the queue reserves at least and at most.
+    fn needs(&self) -> (u64, u64) {
+        self.executor.handlers.needs(self.queue.name(), self.executor.ledger.capacity())
+    }
+
+    /// Looks which job is next, where the largest of the queue finds no memory and another might.
+    fn peek(&self, state: &mut State) {
+        let now = Instant::now();
+        let (least, most) = self.needs();
+        if state.next_need.is_some() || least == most || !self.share.lacks_memory() {
+            return;
+        }
+        if now < state.peek_after {
+            state.look_at = state.look_at.min(state.peek_after);
+            return;
+        }
+        state.peek_after = now + PEEK;
+        let queue = self.queue.clone();
+        state.calls.push(Box::pin(async move { Done::Peeked(queue.next_name().await.ok().flatten()) }));
     }
 
     /// Lets others have what we waited for.
@@ -221,14 +260,23 @@ impl Pump {
         attempts: &TaskTracker,
         to_us: &mpsc::UnboundedSender<Ended>,
     ) {
-        let Done::Turn { mut settlements, claim, since, result } = done else { return };
+        let (mut settlements, claim, since, result) = match done {
+            Done::Turn { settlements, claim, since, result } => (settlements, claim, since, result),
+            Done::PutBack => return,
+            Done::Peeked(name) => {
+                // Where none waits, one may be due: a call finds out, and a large one is put back.
+                let need = name.map_or_else(|| self.needs().0, |name| self.executor.reserve(&name));
+                state.next_need = Some(need);
+                return;
+            }
+        };
         let (count, take) = (settlements.len(), claim.take());
         let metrics = &self.executor.context.metrics;
         let turn = match result {
             Ok(turn) => turn,
             Err(error) => {
                 state.slots.end(count, 0, take, 0);
-                self.share.finish(claim, count, 0, &[]);
+                let _ = self.share.finish(claim, count, 0, &[]);
                 self.stop_waiting(state);
                 for (settlement, _) in &mut settlements {
                     settlement.repeated = true;
@@ -265,13 +313,22 @@ impl Pump {
         }
         state.slots.end(count, settled, take, turn.jobs.len());
         let memory: Vec<u64> = turn.jobs.iter().map(|job| self.executor.reserve(&job.name)).collect();
-        self.share.finish(claim, count, settled, &memory);
+        let refused = self.share.finish(claim, count, settled, &memory);
         if !turn.strangers.is_empty() {
             QueueEvent::Strangers { ids: &turn.strangers }.emit(self.queue.name(), metrics);
         }
         self.executor.guards.count_taken(self.queue.name(), turn.jobs.len(), turn.gate.as_deref());
-        for (job, memory) in turn.jobs.into_iter().zip(memory) {
-            self.start(job, (since, memory), attempts, to_us);
+        if !refused.is_empty() {
+            state.peek_after = Instant::now() + MISTAKEN;
+        }
+        for (number, (job, memory)) in turn.jobs.into_iter().zip(memory).enumerate() {
+            if refused.contains(&number) {
+                // Somebody else took the job that we saw: this one waits in the queue, where it was.
+                state.ready.push(put_back(job, self.executor.context.clock.now_ms()));
+                state.used.push(Used { slot: Duration::ZERO, memory: 0 });
+            } else {
+                self.start(job, (since, memory), attempts, to_us);
+            }
         }
         if let Some(trouble) = &turn.trouble {
             self.stop_waiting(state);
@@ -360,7 +417,10 @@ impl Pump {
         }
         // Without a slot for us now, we stand in line for one.
         match marker {
-            Marker::Now => state.hungry = true,
+            Marker::Now => {
+                state.hungry = true;
+                state.next_need = None;
+            }
             Marker::Due(at_ms) => {
                 let now = self.executor.context.clock.now_ms();
                 let due = Instant::now() + Duration::from_millis(at_ms.saturating_sub(now));

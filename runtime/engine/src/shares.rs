@@ -193,8 +193,9 @@ impl Share {
     }
 
     /// A call has ended: of `settle` settlements `settled` are written, and jobs came that reserve so many bytes each.
-    pub(crate) fn finish(&self, claim: Claim, settle: usize, settled: usize, memory: &[u64]) {
-        let Some(mut inner) = self.shares.lock() else { return };
+    /// Answers which of them find no memory and are to be put back.
+    pub(crate) fn finish(&self, claim: Claim, settle: usize, settled: usize, memory: &[u64]) -> Vec<usize> {
+        let Some(mut inner) = self.shares.lock() else { return Vec::new() };
         let taken = memory.len();
         let scheduler = &mut inner.scheduler;
         let (left, unwritten) = (settle - claim.again, settle - settled);
@@ -209,10 +210,14 @@ impl Share {
         for _ in taken + undone..claim.take() {
             scheduler.give_back(self.queue);
         }
-        for bytes in memory {
-            scheduler.start(self.queue, *bytes);
+        let mut refused = Vec::new();
+        for (number, bytes) in memory.iter().enumerate() {
+            if !scheduler.start(self.queue, *bytes) {
+                refused.push(number);
+            }
         }
         self.shares.hand_out(&mut inner);
+        refused
     }
 
     /// A held job is not ours any more, without a settlement.
@@ -231,6 +236,11 @@ impl Share {
             inner.scheduler.give_back(self.queue);
         }
         self.shares.hand_out(&mut inner);
+    }
+
+    /// Whether only memory keeps the queue from another slot.
+    pub(crate) fn lacks_memory(&self) -> bool {
+        self.shares.lock().is_some_and(|inner| inner.scheduler.lacks_memory(self.queue))
     }
 
     /// Whether there is a slot that this queue could have now.

@@ -58,6 +58,23 @@ impl Queue {
         Ok(counts)
     }
 
+    /// The name of the job that is most likely taken next: of plain jobs, or, without any, of prioritized ones. `None`
+    /// where none waits.
+    pub async fn next_name(&self) -> Result<Option<String>, QueueError> {
+        let mut pipe = redis::pipe();
+        pipe.cmd("LINDEX").arg(self.keys.key("wait")).arg(-1);
+        pipe.cmd("ZRANGE").arg(self.keys.key("prioritized")).arg(0).arg(0).ignore_errors();
+        let heads = self.connection.call_all(&pipe).await?;
+        let id = heads.into_iter().find_map(|head| match head {
+            Value::Array(mut ids) if !ids.is_empty() => Some(text(ids.remove(0))),
+            Value::BulkString(_) => Some(text(head)),
+            _ => None,
+        });
+        let Some(id) = id else { return Ok(None) };
+        let name = self.connection.call(redis::cmd("HGET").arg(self.keys.key(&id)).arg("name")).await?;
+        Ok((name != Value::Nil).then(|| text(name)))
+    }
+
     /// When the job that waits longest could first have run, ms since the epoch: the older one of those that are next
     /// among the plain and the prioritized jobs. `None` where none waits. Since when a job waits that was started before is
     /// not known; it counts as none.

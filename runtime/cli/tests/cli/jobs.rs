@@ -180,3 +180,31 @@ async fn hup_takes_up_a_changed_configuration_or_none_of_it() {
     let ran = served.client(&looping);
     assert!(ran.stderr.contains("timeout: "), "{}", ran.stderr);
 }
+
+/// A large job that fills the memory does not keep its queue's small ones from running beside it.
+#[tokio::test]
+async fn small_jobs_run_beside_a_large_one_of_their_queue() {
+    let handler = crate::support::scripted().display().to_string();
+    let large = format!("[queues.q.jobs.large]\nhandler = {handler:?}\nmemory = \"200MiB\"\n");
+    let served = serve(&format!("[worker]\nmemory_hard_limit = \"350MiB\"\n{large}")).await;
+    let sleeps = r#"{"steps":[{"op":"sleep","ms":30000}]}"#;
+    assert_eq!(served.client(&["job", "add", "q", "large", "--data", sleeps, "--job-id", "l"]).code, Some(0));
+    let state = || {
+        let shown = served.client(&["job", "show", "q", "l", "--json"]).stdout;
+        serde_json::from_str::<Value>(&shown).unwrap()["state"].clone()
+    };
+    while state() != "active" {}
+    for _ in 0..5 {
+        let ran = served.client(&["job", "add", "q", "small", "--data", "{}", "--wait"]);
+        assert_eq!((ran.code, state()), (Some(0), "active".into()), "{}", ran.stderr);
+    }
+    let ran = served.client(&["job", "add", "q", "small", "--data", "{}", "--delay", "200ms", "--wait"]);
+    assert_eq!((ran.code, state()), (Some(0), "active".into()), "{}", ran.stderr);
+    assert_eq!(
+        served.client(&["job", "add", "q", "large", "--data", "{}", "--job-id", "second"]).code,
+        Some(0)
+    );
+    assert_eq!(served.client(&["job", "cancel", "q", "l"]).code, Some(0));
+    let shown = || served.client(&["job", "show", "q", "second", "--json"]).stdout;
+    while serde_json::from_str::<Value>(&shown()).unwrap()["state"] != "completed" {}
+}

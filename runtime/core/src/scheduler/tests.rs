@@ -37,7 +37,7 @@ fn done(scheduler: &mut Scheduler, queue: usize, used: Duration) {
 /// As if the job had become known only now.
 fn end(scheduler: &mut Scheduler, queue: usize, used: Duration) {
     let need = scheduler.queues[queue].need;
-    scheduler.start(queue, need);
+    assert!(scheduler.start(queue, need));
     scheduler.end(queue, used, need);
 }
 
@@ -246,12 +246,31 @@ fn slots_without_memory_are_not_given_away() {
     let mut scheduler = hungry([0; 3], [300, 300, 300]);
     assert_eq!(all_grants(&mut scheduler), [0, 1, 2]);
     assert!(!scheduler.has_chance(0));
-    scheduler.start(0, 100);
+    assert!(scheduler.start(0, 100));
     assert_eq!(all_grants(&mut scheduler), [0], "its job needs less than those of the queue may");
-    scheduler.start(1, 300);
+    assert!(scheduler.start(1, 300));
     scheduler.end(1, 2 * SECOND, 300);
     assert_eq!(all_grants(&mut scheduler), [2], "the memory of an ended attempt is free, its slot is not");
     assert_eq!(scheduler.held_by(1), 1);
+}
+
+/// A queue whose next job is known to be small has a slot where its largest would not fit; another one that comes in its
+/// place is not let in.
+#[test]
+fn the_next_job_of_a_queue_counts_where_it_is_known() {
+    let mut scheduler = hungry([0; 3], [600, 0, 0]);
+    (1..3).for_each(|queue| scheduler.set_demand(queue, 0));
+    assert_eq!(all_grants(&mut scheduler), [0]);
+    assert!(scheduler.start(0, 600));
+    assert!(scheduler.lacks_memory(0) && !scheduler.lacks_memory(1));
+    scheduler.set_need(0, 10);
+    assert_eq!(scheduler.grant(), Some(0));
+    scheduler.set_demand(0, 0);
+    assert!(!scheduler.start(0, 600), "600 of 1 000 are used");
+    assert_eq!((scheduler.used, scheduler.held_by(0)), (600, 2));
+    scheduler.end(0, Duration::ZERO, 0);
+    scheduler.free(0);
+    assert_eq!(scheduler.held_by(0), 1);
 }
 
 #[test]
@@ -489,7 +508,7 @@ proptest! {
                 },
                 Step::Known(q, part) if models[q].unknown() > 0 => {
                     let bytes = models[q].need * part / 100;
-                    scheduler.start(q, bytes);
+                    prop_assert!(scheduler.start(q, bytes));
                     models[q].known.push(bytes);
                     models[q].retaken = models[q].retaken.min(models[q].unknown());
                 }

@@ -2,7 +2,7 @@
 
 use gristmill_core::options::Keep;
 use gristmill_core::settlement::{Action, Settlement};
-use gristmill_queue::Code;
+use gristmill_queue::{Code, Taken};
 use tokio::time::Instant;
 
 /// When to wake up by ourselves, and whether that is the end of a pause. A pause that is over must not be waited for
@@ -20,6 +20,12 @@ pub(super) fn unfinishable(settlement: Settlement, code: Code) -> Settlement {
     let stacktrace = serde_json::json!([reason]).to_string();
     let action = Action::Fail { reason: reason.to_owned(), stacktrace, keep: Keep::All, attempts: 1 };
     Settlement { action, ..settlement }
+}
+
+/// A job that was taken and cannot start here now: back to where it was, with no attempt used.
+pub(super) fn put_back(job: Taken, now_ms: u64) -> (Settlement, u64) {
+    let Taken { id, token, .. } = job;
+    (Settlement { id, token, action: Action::Release, module: None, repeated: false }, now_ms)
 }
 
 #[cfg(test)]

@@ -25,6 +25,10 @@ pub(super) struct State {
     pub waiting: bool,
     /// A limiter, a breaker or a rate limit lets nothing start before then.
     pub limited: bool,
+    /// Bytes that the queue's next job reserves, if that was looked at because its largest one finds no memory.
+    pub next_need: Option<u64>,
+    /// That is being looked at, or was not true: not again before then.
+    pub peek_after: Instant,
     /// When to look at the queue without being woken.
     pub look_at: Instant,
     /// How long the last pause was; `None` while calls succeed.
@@ -43,6 +47,8 @@ impl State {
             hungry: true,
             waiting: false,
             limited: false,
+            next_need: None,
+            peek_after: now,
             look_at: now + POLL,
             pause: None,
             paused_until: now,

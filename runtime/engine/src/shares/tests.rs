@@ -44,7 +44,7 @@ fn whoever_got_none_is_woken_when_a_slot_is_free() {
     let (first, second) = (shares.of(0), shares.of(1));
     let held = first.claim(&mut Vec::new(), 0, 2, none, true);
     assert_eq!(held.take(), 2);
-    first.finish(held, 0, 0, &[0; 2]);
+    assert_eq!(first.finish(held, 0, 0, &[0; 2]), [0usize; 0]);
     assert!(!second.has_chance());
     assert_eq!(second.claim(&mut Vec::new(), 0, 2, none, true), Claim::default());
     assert!(!is_woken(&second));
@@ -53,7 +53,7 @@ fn whoever_got_none_is_woken_when_a_slot_is_free() {
     let claim = first.claim(&mut used(&[Duration::from_secs(1)]), 1, 1, none, false);
     assert_eq!(claim, Claim::default());
     assert!(!is_woken(&second));
-    first.finish(claim, 1, 1, &[]);
+    assert_eq!(first.finish(claim, 1, 1, &[]), [0usize; 0]);
     assert!(is_woken(&second));
     assert_eq!(second.claim(&mut Vec::new(), 0, 2, none, true), Claim { again: 0, fresh: 1 });
 }
@@ -64,7 +64,7 @@ fn a_slot_put_aside_goes_to_others_when_nobody_wants_it_any_more() {
     let (first, second) = (shares.of(0), shares.of(1));
     let claim = first.claim(&mut Vec::new(), 0, 1, none, true);
     assert_eq!(second.claim(&mut Vec::new(), 0, 1, none, true).take(), 0);
-    first.finish(claim, 0, 0, &[]);
+    assert_eq!(first.finish(claim, 0, 0, &[]), [0usize; 0]);
     assert!(is_woken(&second));
     assert_eq!(first.claim(&mut Vec::new(), 0, 1, none, true).take(), 0);
     second.withdraw();
@@ -89,14 +89,14 @@ fn jobs_are_taken_only_when_there_is_memory_for_them() {
     let claim = first.claim(&mut Vec::new(), 0, 32, need, true);
     assert_eq!(claim.take(), 16);
     assert_eq!(second.claim(&mut Vec::new(), 0, 32, need, true).take(), 0);
-    first.finish(claim, 0, 0, &[64 * MIB; 16]);
+    assert_eq!(first.finish(claim, 0, 0, &[64 * MIB; 16]), [0usize; 0]);
     assert!(!is_woken(&second));
     // Their memory is free before their settlement is written.
     let ended = Used { slot: Duration::from_secs(1), memory: 64 * MIB };
     let claim = first.claim(&mut vec![ended; 2], 2, 0, need, false);
     assert!(is_woken(&second));
     assert_eq!(second.claim(&mut Vec::new(), 0, 32, need, true).take(), 2);
-    first.finish(claim, 2, 2, &[]);
+    assert_eq!(first.finish(claim, 2, 2, &[]), [0usize; 0]);
     assert_eq!(first.claim(&mut Vec::new(), 0, 32, need, true).take(), 0);
 }
 
@@ -107,7 +107,7 @@ fn a_job_that_reserves_less_leaves_the_rest_to_others() {
     let share = shares.of(0);
     let claim = share.claim(&mut Vec::new(), 0, 8, || 64 * MIB, true);
     assert_eq!(claim.take(), 1);
-    share.finish(claim, 0, 0, &[10 * MIB]);
+    assert_eq!(share.finish(claim, 0, 0, &[10 * MIB]), [0usize; 0]);
     assert!(is_woken(&share));
     assert_eq!(
         share.claim(&mut Vec::new(), 0, 7, || 10 * MIB, true).take(),
@@ -154,7 +154,7 @@ async fn a_queue_gets_heavier_while_its_oldest_job_waits() {
     for _ in 0..90 {
         let queue = inner.scheduler.grant().unwrap();
         turns[queue] += 1;
-        inner.scheduler.start(queue, 0);
+        assert!(inner.scheduler.start(queue, 0));
         inner.scheduler.end(queue, Duration::from_secs(1), 0);
         inner.scheduler.free(queue);
     }
@@ -197,7 +197,7 @@ proptest! {
                     let settled = if step == 2 { 0 } else { written.min(settle) };
                     let taken = if step == 2 { 0 } else { got.min(take.saturating_sub(settle - settled)) };
                     own.end(settle, settled, take, taken);
-                    share.finish(claim, settle, settled, &vec![0; taken]);
+                    assert_eq!(share.finish(claim, settle, settled, &vec![0; taken]), [0usize; 0]);
                     *ready += settle - settled;
                     *running += taken;
                     if step == 2 {

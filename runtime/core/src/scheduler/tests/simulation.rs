@@ -149,7 +149,7 @@ impl World {
                 }
                 Event::End { since } => {
                     self.lines[n].used += at - since;
-                    self.scheduler.start(n, 0);
+                    assert!(self.scheduler.start(n, 0));
                     self.scheduler.end(n, Duration::from_micros(at - since), 0);
                     self.scheduler.free(n);
                 }
