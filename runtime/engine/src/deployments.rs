@@ -15,7 +15,7 @@ use gristmill_core::deployment::{Deployment, ModuleInfo};
 use gristmill_queue::{Connection, DeploymentChanges, Target};
 use gristmill_sandbox::{Module, Sandbox};
 use gristmill_telemetry::Metrics;
-use gristmill_telemetry::event::{DeploymentFollowed, DeploymentRefused};
+use gristmill_telemetry::event::{DeploymentFollowed, DeploymentRefused, NothingDeployed};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -72,14 +72,17 @@ pub(crate) async fn follow(
         room: Arc::new(Semaphore::new(LOADS)),
         told: HashMap::new(),
     };
-    let mut deployments = BTreeMap::new();
+    let (mut deployments, mut known) = (BTreeMap::new(), false);
     loop {
         if follower.handlers.some_are_deployed() {
             // While Redis is away, what was seen last holds.
             if let Ok(seen) = follower.connection.deployments().await {
                 deployments.extend(seen);
+                known = true;
             }
-            follower.apply(&deployments);
+            if known {
+                follower.apply(&deployments);
+            }
         }
         tokio::select! {
             Some((wanted, loaded)) = follower.loading.next() => follower.take(wanted, loaded),
@@ -104,7 +107,13 @@ impl Follower {
         let mut needed = std::collections::HashSet::new();
         for (queue, job_type) in self.handlers.deployed() {
             let target = Target { queue, job: job_type.entry.to_string() };
-            let Some(deployment) = deployments.get(&target) else { continue };
+            let Some(deployment) = deployments.get(&target) else {
+                let serves = job_type.served.load().stable.is_some();
+                if !serves && self.told.insert((target.clone(), String::new()), String::new()).is_none() {
+                    NothingDeployed { queue: &target.queue, job: &target.job }.emit();
+                }
+                continue;
+            };
             let metered = job_type.limits.fuel.is_some();
             let mut digests = vec![deployment.stable.clone()];
             digests.extend(deployment.canary.as_ref().map(|canary| canary.digest.clone()));
@@ -142,8 +151,9 @@ impl Follower {
         };
         let told = self.told.insert((target.clone(), wanted.0.clone()), why.clone());
         if told.as_ref() != Some(&why) {
-            DeploymentRefused { queue: &target.queue, job: &target.job, digest: &wanted.0, reason: &why }
-                .emit(&self.metrics);
+            let serves = job_type.served.load().stable.is_some();
+            let (queue, job, digest) = (&*target.queue, &*target.job, &*wanted.0);
+            DeploymentRefused { queue, job, digest, reason: &why, serves }.emit(&self.metrics);
         }
         None
     }

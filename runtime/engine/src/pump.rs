@@ -120,8 +120,9 @@ impl Pump {
         self.show(&state);
     }
 
+    /// Also false while a job type has no module: others may have one, and markers are for them.
     fn taking(&self) -> bool {
-        *self.phase.borrow() == Phase::Taking
+        *self.phase.borrow() == Phase::Taking && self.executor.handlers.is_served(self.queue.name())
     }
 
     fn show(&self, state: &State) {
@@ -137,8 +138,7 @@ impl Pump {
             state.hungry |= max > state.slots.total();
             state.slots.set_total(max);
         }
-        let taking =
-            self.taking() && self.executor.handlers.is_served(self.queue.name()) && !self.is_held(state);
+        let taking = self.taking() && !self.is_held(state);
         if !taking {
             self.stop_waiting(state);
         }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use gristmill_core::deployment::{Change, Counts, Deployment, Entry, Refusal, short};
+use gristmill_core::deployment::{Change, Counts, Deployment, Entry, ModuleInfo, Refusal, short};
 use redis::Value;
 
 use crate::connection::Connection;
@@ -105,7 +105,13 @@ impl Connection {
     pub async fn deployment(&self, target: &Target) -> Result<Option<Deployment>, QueueError> {
         match self.call(redis::cmd("HGET").arg(DEPLOYMENTS).arg(target.field())).await? {
             Value::Nil => Ok(None),
-            found => serde_json::from_str(&text(found)).map(Some).map_err(|_| self.unfit("a deployment")),
+            found => serde_json::from_str(&text(found)).map(Some).map_err(|_| {
+                QueueError::Job(format!(
+                    "what is deployed for {target} cannot be read; remove it, and push again: \
+                     `redis-cli HDEL {DEPLOYMENTS} '{}'`",
+                    target.field()
+                ))
+            }),
         }
     }
 
@@ -143,6 +149,23 @@ impl Connection {
             }
         }
         Err(ChangeError::Busy(target.clone()))
+    }
+
+    /// Refuses a module that is of another handler than what is deployed.
+    pub async fn check_handler(&self, target: &Target, module: &ModuleInfo) -> Result<(), QueueError> {
+        let Some(deployment) = self.deployment(target).await? else { return Ok(()) };
+        for digest in deployment.digests() {
+            // One that is gone or damaged says nothing; the next may.
+            let Ok(known) = self.module_info(digest).await else { continue };
+            if known.name == module.name {
+                return Ok(());
+            }
+            let (own, other, digest) = (&known.name, &module.name, &module.digest);
+            return Err(QueueError::Job(format!(
+                "{target} is served by the handler `{own}`, and `{digest}` is of `{other}`"
+            )));
+        }
+        Ok(())
     }
 
     /// What changed a deployment, newest first.

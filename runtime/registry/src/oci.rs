@@ -16,7 +16,7 @@ use serde_json::json;
 
 const CONFIG: &str = "application/vnd.wasm.config.v0+json";
 const LAYER: &str = "application/wasm";
-/// The annotation of the manifest that carries signatures, one a line.
+/// The annotation of the manifest that carries signatures, with commas between them: registries refuse line ends.
 const SIGNATURES: &str = "dev.gristmill.signatures";
 const SCHEME: &str = "oci://";
 const CONNECT: Duration = Duration::from_secs(10);
@@ -162,7 +162,8 @@ impl OciReference {
             return Err(OciError::Digest { reference: reference() });
         }
         let signatures = manifest.annotations.and_then(|mut all| all.remove(SIGNATURES)).unwrap_or_default();
-        let signatures = signatures.lines().take(16).map(str::to_owned).collect();
+        let signatures = signatures.split(',').map(str::trim).filter(|one| !one.is_empty());
+        let signatures = signatures.take(16).map(str::to_owned).collect();
         Ok(Pulled { wasm, signatures })
     }
 
@@ -184,8 +185,8 @@ impl OciReference {
         });
         let config = Config::new(config.to_string(), CONFIG.to_owned(), None);
         let layers = [ImageLayer::new(wasm, LAYER.to_owned(), None)];
-        let annotations = (!signatures.is_empty())
-            .then(|| BTreeMap::from([(SIGNATURES.to_owned(), signatures.join("\n"))]));
+        let annotations =
+            (!signatures.is_empty()).then(|| BTreeMap::from([(SIGNATURES.to_owned(), signatures.join(","))]));
         let manifest = OciImageManifest::build(&layers, &config, annotations);
         let pushed = self.client()?.push(&self.0, &layers, config, &auth(login), Some(manifest)).await;
         pushed.map(drop).map_err(|e| self.failed(e))

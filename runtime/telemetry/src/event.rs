@@ -13,7 +13,7 @@ mod deployment;
 mod guard;
 mod memory;
 
-pub use deployment::{CanaryEnded, DeploymentFollowed, DeploymentRefused};
+pub use deployment::{CanaryEnded, DeploymentFollowed, DeploymentRefused, NothingDeployed};
 pub use guard::{BreakerMoved, GuardAsked, SettingChanged};
 pub use memory::{JobTypeTooLarge, MemoryPressure, ReservationsCut};
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use gristmill_core::clock::Clock;
 use gristmill_core::config::Config;
-use gristmill_core::deployment::{Change, Deployment, Entry, ModuleInfo};
+use gristmill_core::deployment::{Change, Counts, Deployment, Entry, ModuleInfo};
 use gristmill_core::units::{closest, show_size};
 use gristmill_queue::{Connection, Target};
 use serde::Serialize;
@@ -20,6 +20,8 @@ mod source;
 
 /// Characters of a digest in tables; enough to tell modules apart.
 const SHORT: usize = 19;
+/// Digits of a digest that name a module.
+const SHORTEST: usize = 6;
 /// Entries of a history that are shown.
 const HISTORY: usize = 50;
 
@@ -69,7 +71,7 @@ async fn run(command: HandlerCommand, global: &Global) -> Result<ExitCode, Failu
         HandlerCommand::Rollback(RollbackArguments { change: arguments, to }) => {
             let target = target(&arguments, &config)?;
             let to = match to {
-                Some(start) => Some(find(&connection, &start).await?.digest),
+                Some(start) => Some(version(&connection, &target, &start).await?),
                 None => None,
             };
             change(&connection, &target, &Change::RollBack { to }, &arguments.reason, global).await?;
@@ -131,8 +133,21 @@ fn row(target: &Target, deployment: Deployment, history: Vec<Entry>) -> Row {
     Row { queue: target.queue.clone(), job: target.job.clone(), deployment, history }
 }
 
+/// The version of the deployed handler whose digest begins so.
+async fn version(connection: &Connection, target: &Target, start: &str) -> Result<String, Failure> {
+    let found = find(connection, start).await?;
+    connection.check_handler(target, &found).await.map_err(Failure::new)?;
+    Ok(found.digest)
+}
+
 /// The module whose digest begins so.
 async fn find(connection: &Connection, start: &str) -> Result<ModuleInfo, Failure> {
+    let digits = start.strip_prefix("sha256:").unwrap_or(start);
+    if digits.len() < SHORTEST {
+        return Err(Failure::usage(format!(
+            "`{start}` is too little of a digest; give {SHORTEST} digits or more"
+        )));
+    }
     let modules = connection.modules().await?;
     let bare = |digest: &str| digest.strip_prefix("sha256:").unwrap_or(digest).to_owned();
     let mut found = modules.values().filter(|info| bare(&info.digest).starts_with(&bare(start)));
@@ -214,6 +229,24 @@ async fn show(connection: &Connection, arguments: &TargetArguments, global: &Glo
         return output::json(&row(&target, deployment, history));
     }
     told(&target, &deployment, global)?;
+    if deployment.canary.is_some() {
+        let came = connection.canary_counts(&target, deployment.revision).await?;
+        let row = |name: &str, counts: &Counts| {
+            [
+                name.to_owned(),
+                counts.attempts.to_string(),
+                counts.failed.to_string(),
+                counts.trapped.to_string(),
+                format!("{:.1} ms", counts.time.quantile(0.95) / 1e3),
+                format!("{:.1} MiB", counts.memory.quantile(0.95) / f64::from(1 << 20)),
+            ]
+        };
+        let rows = [row("stable", &came.stable), row("canary", &came.canary)];
+        output::table(
+            ["since the trial began", "attempts", "failed", "trapped", "P95 time", "P95 memory"],
+            rows,
+        );
+    }
     let rows = history.into_iter().map(|entry| {
         [
             entry.revision.to_string(),

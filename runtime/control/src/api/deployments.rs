@@ -70,7 +70,7 @@ impl From<ChangeError> for ApiError {
     }
 }
 
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Clone, Deserialize, IntoParams)]
 pub(super) struct TypeQuery {
     /// The job type, as the configuration names it [default: *]
     #[serde(default = "every")]
@@ -173,8 +173,9 @@ pub(super) async fn roll_back(
         if !is_digest(digest) {
             return Err(ApiError::bad("`to` is `sha256:` and 64 hexadecimal digits"));
         }
-        match pages.connected().await?.module_info(digest).await {
-            Ok(_) => {}
+        let connection = pages.connected().await?;
+        match connection.module_info(digest).await {
+            Ok(info) => connection.check_handler(&target(queue.clone(), query.clone())?, &info).await?,
             Err(ModuleStoreError::Queue(error)) => return Err(error.into()),
             Err(other) => return Err(ApiError::missing(other.to_string())),
         }

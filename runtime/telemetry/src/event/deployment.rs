@@ -32,6 +32,22 @@ impl DeploymentFollowed<'_> {
     }
 }
 
+/// Jobs of a queue wait, as nothing is deployed for one of its job types.
+pub struct NothingDeployed<'a> {
+    /// The queue.
+    pub queue: &'a str,
+    /// The job type.
+    pub job: &'a str,
+}
+
+impl NothingDeployed<'_> {
+    /// Logs it.
+    pub fn emit(self) {
+        let Self { queue, job } = self;
+        tracing::warn!(queue, job, "nothing is deployed for this job type: all jobs of its queue wait");
+    }
+}
+
 /// A worker cannot serve what a deployment says, and goes on with what it has.
 pub struct DeploymentRefused<'a> {
     /// The queue.
@@ -42,20 +58,32 @@ pub struct DeploymentRefused<'a> {
     pub digest: &'a str,
     /// Why.
     pub reason: &'a str,
+    /// Whether another version is served.
+    pub serves: bool,
 }
 
 impl DeploymentRefused<'_> {
     /// Counts and logs it.
     pub fn emit(self, metrics: &Metrics) {
-        let Self { queue, job, digest, reason } = self;
+        let Self { queue, job, digest, reason, serves } = self;
         metrics.families.deployments.with_label_values(&[queue, job, "refused"]).inc();
-        tracing::error!(
-            queue,
-            job,
-            digest,
-            reason,
-            "a deployed version cannot be served here; what is served stays"
-        );
+        if serves {
+            tracing::error!(
+                queue,
+                job,
+                digest,
+                reason,
+                "a deployed version cannot be served here; what is served stays"
+            );
+        } else {
+            tracing::error!(
+                queue,
+                job,
+                digest,
+                reason,
+                "a deployed version cannot be served here: the queue's jobs wait"
+            );
+        }
     }
 }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use gristmill_core::clock::Clock;
 use gristmill_core::config::{Config, Handler, JobType};
-use gristmill_core::deployment::{Canary, Change, Deployment, ModuleInfo, digest_of, is_handler_name, short};
+use gristmill_core::deployment::{
+    Canary, Change, Deployment, ModuleInfo, Refusal, digest_of, is_handler_name, short,
+};
 use gristmill_core::limits::Limits;
 use gristmill_core::outcome::Outcome;
 use gristmill_core::units::show_size;
@@ -66,8 +68,15 @@ pub(super) async fn push(
     };
     // What would be refused is refused before megabytes are sent.
     let before = connection.deployment(&target).await?;
-    Deployment::change(before.as_ref(), &change)
-        .map_err(|refusal| Failure::new(format!("{target}: {refusal}")))?;
+    let next = Deployment::change(before.as_ref(), &change);
+    if let (Err(Refusal::Already(_)), None, Some(now)) = (&next, arguments.canary, &before) {
+        // What Redis may have lost of it is there again.
+        store(&connection, &info, &wasm).await?;
+        anstream::eprintln!("it is the stable version already");
+        told(&target, now, global)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    next.map_err(|refusal| Failure::new(format!("{target}: {refusal}")))?;
     store(&connection, &info, &wasm).await?;
     let changed = connection
         .change_deployment(&target, &change, (&info.by, &arguments.change.reason), None, now_ms)
