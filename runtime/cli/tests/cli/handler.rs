@@ -350,3 +350,56 @@ async fn a_retry_stays_on_its_version(#[case] pin: &str, #[case] stays: bool) {
     worker.line_with(&second);
     assert_eq!(until("failed"), if stays { first } else { second });
 }
+
+/// A worker that cannot serve a queue leaves the markers of its jobs to those that can: a marker that it took would cost
+/// five seconds.
+#[tokio::test]
+async fn a_worker_without_the_handler_slows_nobody() {
+    let registry = Registry::start("").await;
+    let digest = pushed(&registry.push(&scripted(), &[]));
+    let other = std::fs::read_to_string(&registry.config).unwrap().replace("\"scripted\"", "\"another\"");
+    let other = registry.file("other.toml", other.as_bytes());
+    let mut useless = Running::start(&mut gristmill(&["worker", "--config", other.to_str().unwrap()]));
+    useless.line_with("the queue's jobs wait");
+    let mut worker = registry.worker();
+    worker.line_with(&digest);
+    let begun = std::time::Instant::now();
+    for id in ["1a", "2a", "3a", "4a", "5a", "6a", "7a", "8a"] {
+        assert_eq!(registry.job(id), digest);
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_secs(4), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_lost_module_is_mended_by_pushing_it_again() {
+    let registry = Registry::start("").await;
+    let digest = pushed(&registry.push(&scripted(), &[]));
+    let client = redis::Client::open(registry.redis.url()).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let key = format!("gristmill:{{{}}}:module", &digest[7..]);
+    let _: () = redis::cmd("DEL").arg(&key).query_async(&mut connection).await.unwrap();
+    let ran = registry.push(&scripted(), &[]);
+    assert!(ran.code == Some(0) && ran.stderr.contains("it is the stable version already"), "{}", ran.stderr);
+    let mut worker = registry.worker();
+    worker.line_with(&digest);
+    assert_eq!(registry.job("mended"), digest);
+}
+
+#[tokio::test]
+async fn going_back_stays_within_a_handler() {
+    let registry = Registry::start("[queues.other.jobs.\"*\"]\nhandler = \"hash\"\n").await;
+    let first = pushed(&registry.push(&registry.version(1), &[]));
+    pushed(&registry.push(&registry.version(2), &[]));
+    let hash = guest("hash").display().to_string();
+    let foreign = pushed(&registry.cli(&["handler", "push", &hash, "--queue", "other"]));
+    let back = |to: &str| registry.cli(&["handler", "rollback", "--queue", "q", "--to", to]);
+    let ran = back(&foreign);
+    assert!(
+        ran.code == Some(1) && ran.stderr.contains("is served by the handler `scripted`"),
+        "{}",
+        ran.stderr
+    );
+    let ran = back(&first[7..10]);
+    assert!(ran.code == Some(64) && ran.stderr.contains("give 6 digits or more"), "{}", ran.stderr);
+    assert_eq!(back(&first[7..15]).code, Some(0));
+}

@@ -80,6 +80,8 @@ pub(super) async fn prove(binary: &Path) -> Result<()> {
     let place = format!("oci://{}/acme/versioned", registry.address);
     let tagged = format!("{place}:1.0");
     good(&["keygen", "ours"])?;
+    good(&["keygen", "theirs"])?;
+    good(&["sign", &file, "--key", "theirs.pem"])?;
     good(&["sign", &file, "--key", "ours.pem"])?;
     good(&["publish", &file, &tagged])?;
 
@@ -92,7 +94,7 @@ pub(super) async fn prove(binary: &Path) -> Result<()> {
     let (connection, _) = Connection::open(&redis.url()).await?;
     let (info, wasm) = connection.module(&made.digest).await?;
     ensure!(info.name == "versioned" && digest_of(&wasm) == made.digest, "another module came: {info:?}");
-    ensure!(info.signatures.len() == 1, "its signature was lost");
+    ensure!(info.signatures.len() == 2, "of two signatures there came {:?}", info.signatures);
 
     let unsigned = versions.make("good")?;
     good(&["publish", &unsigned.path.display().to_string(), &format!("{place}:2.0")])?;
