@@ -12,13 +12,15 @@ use redis::Value;
 
 use crate::connection::Connection;
 use crate::error::QueueError;
-use crate::script::PUT_CHUNK;
+use crate::script::{FINISH_MODULE, PUT_CHUNK};
 use crate::turn::text;
 use crate::usage::pairs;
 
 const INDEX: &str = "gristmill:{registry}:modules";
 /// Bytes of a chunk before it is compressed: one call moves one, so that other clients of Redis do not wait long.
 const CHUNK: usize = 512 << 10;
+/// How often an upload begins anew when somebody else removes what is there.
+const TRIES: usize = 3;
 /// How long an upload may stand still.
 const UPLOAD_TTL_MS: u64 = 3_600_000;
 
@@ -83,22 +85,24 @@ impl Connection {
         if let Err(ModuleStoreError::Damaged { .. }) = self.module(&info.digest).await {
             self.call(redis::cmd("DEL").arg(&key)).await?;
         }
-        for (number, chunk) in wasm.chunks(CHUNK).enumerate() {
-            let mut call = PUT_CHUNK.call_on(&key);
-            call.arg(number).arg(compress(chunk)).arg(UPLOAD_TTL_MS);
-            if call.send(self).await? == Value::Int(0) {
-                break;
-            }
-            progress((number + 1) * CHUNK);
-        }
         let text = serde_json::to_string(info).unwrap_or_default();
-        let mut pipeline = redis::pipe();
-        pipeline.atomic();
-        pipeline.cmd("HSET").arg(&key).arg("info").arg(&text);
-        pipeline.cmd("PERSIST").arg(&key);
-        self.call_all(&pipeline).await?;
-        self.call(redis::cmd("HSET").arg(INDEX).arg(&info.digest).arg(&text)).await?;
-        Ok(())
+        for _ in 0..TRIES {
+            for (number, chunk) in wasm.chunks(CHUNK).enumerate() {
+                let mut call = PUT_CHUNK.call_on(&key);
+                call.arg(number).arg(compress(chunk)).arg(UPLOAD_TTL_MS);
+                if call.send(self).await? == Value::Int(0) {
+                    break;
+                }
+                progress((number + 1) * CHUNK);
+            }
+            let mut call = FINISH_MODULE.call_on(&key);
+            call.arg(&text).arg(wasm.len().div_ceil(CHUNK));
+            if call.send(self).await? == Value::Int(1) {
+                self.call(redis::cmd("HSET").arg(INDEX).arg(&info.digest).arg(&text)).await?;
+                return Ok(());
+            }
+        }
+        Err(damaged(&info.digest, "others remove it all the time"))
     }
 
     /// A module, checked against its digest.

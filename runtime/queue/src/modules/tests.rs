@@ -119,6 +119,13 @@ async fn two_pushes_of_one_module_at_a_time_are_one() {
     for pushed in [a, b, c] {
         pushed.unwrap();
     }
+    // A damaged one that all of them mend at once.
+    let damage = redis::cmd("HSET").arg(key(&info.digest)).arg("2").arg("nonsense").to_owned();
+    connection.call(&damage).await.unwrap();
+    let (a, b, c) = tokio::join!(push(), push(), push());
+    for pushed in [a, b, c] {
+        pushed.unwrap();
+    }
     assert_eq!(connection.module(&info.digest).await.unwrap().1, wasm);
     connection.remove_module(&info.digest).await.unwrap();
     assert!(connection.modules().await.unwrap().is_empty());
