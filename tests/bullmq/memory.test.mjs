@@ -7,7 +7,7 @@ import { Lab } from './lib/lab.mjs';
 
 const lab = new Lab({ only: 'ours', autostart: false });
 const roomy = lab.queue(v6, 'roomy', { concurrency: 16, jobs: { '*': { memory: '64MiB' } } });
-const heavy = lab.queue(v6, 'heavy', { concurrency: 24, jobs: { '*': { memory: '64MiB' } } });
+const heavy = lab.queue(v6, 'heavy', { concurrency: 24, jobs: { '*': { memory: '8MiB' } } });
 
 async function resident(worker) {
   const status = await readFile(`/proc/${worker.program.child.pid}/status`, 'utf8');
@@ -36,9 +36,11 @@ it.ours('a worker over its hard limit drains, starts anew and goes on; no job is
   // What the host itself holds of the jobs, their data, is in no job's limit.
   const pad = 'x'.repeat(5 << 20);
   const add = () => heavy.queue.addBulk(Array.from({ length: 12 }, (_, n) => ({
-    name: 'job', data: { pad, steps: [{ op: 'sleep', ms: 700 }, { op: 'return', value: n }] },
+    name: 'job', data: { pad, steps: [{ op: 'sleep', ms: 4000 }, { op: 'return', value: n }] },
   })));
-  const worker = await lab.start({ queues: [heavy], worker: { memory_hard_limit: `${base + 90}MiB`, memory_soft_limit: `${base + 90}MiB` } });
+  // So the limits of all 24 fit, and what they really take does not.
+  const limit = `${base + 24 * 8 + 8}MiB`;
+  const worker = await lab.start({ queues: [heavy], worker: { memory_hard_limit: limit, memory_soft_limit: limit } });
   const jobs = [...await add(), ...await add()];
   await until(() => /over the hard memory limit/.test(worker.stderr), () => `the limit is passed; ${worker.stderr}`, 30_000);
   await until(() => (worker.stderr.match(/ serving /g) ?? []).length >= 2, 'it serves again', 30_000);
