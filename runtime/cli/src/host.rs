@@ -7,7 +7,7 @@ use gristmill_control::{Bound, Heartbeat, Sources};
 use gristmill_core::clock::Clock;
 use gristmill_core::config::Config;
 use gristmill_core::units::{show_duration, show_size};
-use gristmill_engine::{Context, Control, Drained, Handlers, Trust, Worker};
+use gristmill_engine::{Context, Control, Drained, Handlers, Worker};
 use gristmill_queue::{Connection, Keys, Server};
 use gristmill_registry::Policy;
 use gristmill_sandbox::{Compiler, Sandbox, Settings};
@@ -78,7 +78,7 @@ pub(crate) fn sandbox(config: &Config) -> Result<Sandbox, Failure> {
 
 /// Loads every handler and says so.
 pub(crate) fn handlers(config: &Config, sandbox: &Sandbox, metrics: &Metrics) -> Result<Handlers, Failure> {
-    Handlers::load(config, sandbox, metrics, trust(config)?, |path, module| {
+    Handlers::load(config, sandbox, metrics, policy(config)?, |path, module| {
         let (handler, size, digest) = (path.display(), show_size(module.size()), module.digest());
         tracing::info!(%handler, %size, digest, "handler loaded");
     })
@@ -91,13 +91,6 @@ pub(crate) fn handlers(config: &Config, sandbox: &Sandbox, metrics: &Metrics) ->
 /// What the configuration says of signatures.
 pub(crate) fn policy(config: &Config) -> Result<Policy, Failure> {
     Policy::read(&config.registry).map_err(|error| Failure::problems(vec![error.to_string()]))
-}
-
-fn trust(config: &Config) -> Result<Trust, Failure> {
-    let policy = policy(config)?;
-    Ok(Arc::new(move |digest, signatures| {
-        policy.check_texts(digest, signatures).map_err(|refusal| refusal.to_string())
-    }))
 }
 
 /// A worker that is ready to run, with what must live as long as it does.

@@ -14,7 +14,8 @@
 //! Who was away starts at the clock, which is how far the others are: no credit is hoarded. Nor is debt: what a queue is
 //! charged leads the clock by at most [`DEBT_TIME`] or [`DEBT_ATTEMPTS`] of its attempts, by its weight.
 //!
-//! **The longest wait.** Where memory is enough for all slots, a queue `q` that has demand, and is below its own and its class's maximum, gets a slot within
+//! **The longest wait.** Where memory is enough for all slots, a queue `q` that has demand, and is below its own and its
+//! class's maximum, gets a slot within
 //!
 //! ```text
 //! longest + (W × (debt(q) + (held(q) + 1) × longest(q) / weight(q)) + Σ (5 × max(i) + 2) × longest(i)) / open

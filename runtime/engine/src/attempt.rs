@@ -184,6 +184,12 @@ impl Executor {
             interrupter,
             warm: job_type.warm.clone(),
         };
+        let served = job_type.served.load_full();
+        let pinned = taken.module.as_deref().filter(|_| job_type.policy.pin);
+        // A queue is taken from only while all of its job types are served.
+        let Some((module, version)) = served.choose(pinned, (self.context.random)()) else {
+            return Some(Action::Release);
+        };
         self.wait_for_memory(&attempt).await;
         // Right before the start, so that what waits for memory has not been charged.
         let passed = match Box::pin(self.admit(taken, &attempt, job_type)).await {
@@ -192,12 +198,6 @@ impl Executor {
                 voice.flush().await;
                 return Some(action);
             }
-        };
-        let served = job_type.served.load_full();
-        let pinned = taken.module.as_deref().filter(|_| job_type.policy.pin);
-        // A queue is taken from only while all of its job types are served.
-        let Some((module, version)) = served.choose(pinned, (self.context.random)()) else {
-            return Some(Action::Release);
         };
         if served.deployed {
             *served_by = Some(module.digest().into());
@@ -359,6 +359,7 @@ mod tests {
     use gristmill_core::clock::Clock;
     use gristmill_core::config::{Input, load};
     use gristmill_queue::{Connection, PrivateRedis};
+    use gristmill_registry::Policy;
     use gristmill_sandbox::{Sandbox, Settings};
     use gristmill_telemetry::Metrics;
 
@@ -396,8 +397,7 @@ mod tests {
         .unwrap();
         let config = load(&Input { queues_optional: true, ..Input::default() }).config;
         let metrics = Metrics::new().unwrap();
-        let Ok(handlers) = Handlers::load(&config, &sandbox, &metrics, Arc::new(|_, _| Ok(())), |_, _| {})
-        else {
+        let Ok(handlers) = Handlers::load(&config, &sandbox, &metrics, Policy::default(), |_, _| {}) else {
             panic!("no handler is configured")
         };
         let context = Context {

@@ -3,7 +3,7 @@
 //! What serves a job type is replaced only by what is loaded and fits. A deployment that Redis has lost, a module that
 //! cannot be read, is not trusted, or cannot be compiled here changes nothing: what is served stays.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use futures_util::stream::FuturesUnordered;
 use gristmill_core::config::Handler;
 use gristmill_core::deployment::{Deployment, ModuleInfo};
 use gristmill_queue::{Connection, DeploymentChanges, Target};
+use gristmill_registry::Policy;
 use gristmill_sandbox::{Module, Sandbox};
 use gristmill_telemetry::Metrics;
 use gristmill_telemetry::event::{DeploymentFollowed, DeploymentRefused, NothingDeployed};
@@ -34,19 +35,16 @@ type Wanted = (String, bool);
 type Found = (Arc<ModuleInfo>, Module);
 type Loaded = Result<Found, String>;
 
-/// Whether the module with this digest and these signatures may be run here; asked before it is compiled.
-pub type Trust = Arc<dyn Fn(&str, &[String]) -> Result<(), String> + Send + Sync>;
-
 struct Follower {
     connection: Connection,
     handlers: Arc<Handlers>,
     sandbox: Sandbox,
-    trust: Trust,
+    policy: Arc<Policy>,
     metrics: Metrics,
     /// Loaded, or why not and until when that is taken for granted.
     modules: HashMap<Wanted, Result<Found, (String, Instant)>>,
     loading: FuturesUnordered<BoxFuture<'static, (Wanted, Loaded)>>,
-    in_work: std::collections::HashSet<Wanted>,
+    in_work: HashSet<Wanted>,
     room: Arc<Semaphore>,
     /// What was said last of each job type, so that it is said once.
     told: HashMap<(Target, String), String>,
@@ -61,14 +59,14 @@ pub(crate) async fn follow(
 ) {
     let mut changes = DeploymentChanges::new(connection.clone());
     let mut follower = Follower {
-        trust: handlers.trust(),
+        policy: handlers.policy(),
         connection,
         handlers,
         sandbox,
         metrics,
         modules: HashMap::new(),
         loading: FuturesUnordered::new(),
-        in_work: std::collections::HashSet::new(),
+        in_work: HashSet::new(),
         room: Arc::new(Semaphore::new(LOADS)),
         told: HashMap::new(),
     };
@@ -104,7 +102,7 @@ impl Follower {
 
     /// Swaps in what is loaded, and begins to load what is not.
     fn apply(&mut self, deployments: &BTreeMap<Target, Deployment>) {
-        let mut needed = std::collections::HashSet::new();
+        let mut needed = HashSet::new();
         for (queue, job_type) in self.handlers.deployed() {
             let target = Target { queue, job: job_type.entry.to_string() };
             let Some(deployment) = deployments.get(&target) else {
@@ -163,11 +161,11 @@ impl Follower {
             return;
         }
         let (connection, sandbox) = (self.connection.clone(), self.sandbox.clone());
-        let (trust, room) = (Arc::clone(&self.trust), Arc::clone(&self.room));
+        let (policy, room) = (Arc::clone(&self.policy), Arc::clone(&self.room));
         self.loading.push(Box::pin(async move {
             let _room = room.acquire_owned().await;
             let (digest, metered) = wanted.clone();
-            let loaded = load(&connection, sandbox, &trust, &digest, metered).await;
+            let loaded = load(&connection, sandbox, &policy, &digest, metered).await;
             (wanted, loaded)
         }));
     }
@@ -185,8 +183,9 @@ impl Follower {
         let canary = canary.zip(part);
         let same_trial = match (&before.trial, &canary) {
             (None, None) => true,
-            (Some(trial), Some((module, percent))) => {
-                trial.module.digest() == module.digest() && trial.percent == *percent
+            // Each revision with a canary begins a trial of its own: what came to before does not count for it.
+            (Some(trial), Some((module, _))) => {
+                trial.module.digest() == module.digest() && trial.revision == deployment.revision
             }
             _ => false,
         };
@@ -221,12 +220,13 @@ fn fits(info: &ModuleInfo, module: &Module, job_type: &JobType) -> Result<(), St
 async fn load(
     connection: &Connection,
     sandbox: Sandbox,
-    trust: &Trust,
+    policy: &Policy,
     digest: &str,
     metered: bool,
 ) -> Loaded {
     let (info, wasm) = connection.module(digest).await.map_err(|error| error.to_string())?;
-    trust(&info.digest, &info.signatures)?;
+    // What is not trusted is not even compiled.
+    policy.check_texts(&info.digest, &info.signatures).map_err(|refusal| refusal.to_string())?;
     let name = match &info.version {
         Some(version) => format!("{} {version}", info.name),
         None => info.name.clone(),

@@ -13,6 +13,7 @@ use gristmill_core::limits::Limits;
 use gristmill_core::retry::JobPolicy;
 use gristmill_core::setting::Setting;
 use gristmill_core::units::closest;
+use gristmill_registry::{Policy, signatures_beside};
 use gristmill_sandbox::{
     Allow, Directory, HttpRule, Module, ModuleError, PatternError, Quota, Recycling, Sandbox, Secret,
     SecretSource, Warm,
@@ -22,7 +23,6 @@ use gristmill_telemetry::event::{HandlerSwapped, InstanceRecycled, JobTypeTooLar
 
 use tokio::sync::watch;
 
-use crate::deployments::Trust;
 use crate::guards::Definitions;
 use crate::learn::Learned;
 use crate::served::Served;
@@ -89,22 +89,22 @@ pub struct Handlers {
     told: Mutex<(Config, Vec<Setting>)>,
     sandbox: Sandbox,
     metrics: Metrics,
-    trust: Trust,
+    policy: Arc<Policy>,
     /// Something is served that was not before.
     served: watch::Sender<()>,
 }
 
 impl Handlers {
-    /// Loads every handler of the configuration, each file once, if `trust` says so. Blocks while compiling; `loaded` is
+    /// Loads every handler of the configuration, each file once, if the policy lets it run. Blocks while compiling; `loaded` is
     /// told of each file.
     pub fn load(
         config: &Config,
         sandbox: &Sandbox,
         metrics: &Metrics,
-        trust: Trust,
+        policy: Policy,
         loaded: impl FnMut(&Path, &Module),
     ) -> Result<Self, Vec<HandlerProblem>> {
-        let queues = ArcSwap::from_pointee(job_types(config, sandbox, metrics, &trust, loaded)?);
+        let queues = ArcSwap::from_pointee(job_types(config, sandbox, metrics, &policy, loaded)?);
         let definitions = Arc::new(ArcSwap::from_pointee(Definitions::new(config)));
         let told = Mutex::new((config.clone(), Vec::new()));
         let served = watch::Sender::new(());
@@ -114,7 +114,7 @@ impl Handlers {
             told,
             sandbox: sandbox.clone(),
             metrics: metrics.clone(),
-            trust,
+            policy: Arc::new(policy),
             served,
         })
     }
@@ -122,7 +122,7 @@ impl Handlers {
     /// Takes every job type of a configuration in place of the present ones, or, when one cannot be used, none.
     /// Attempts that run finish as they began. Blocks while compiling.
     pub fn replace(&self, config: &Config) -> Result<(), Vec<HandlerProblem>> {
-        let new = job_types(config, &self.sandbox, &self.metrics, &self.trust, |_, _| {})?;
+        let new = job_types(config, &self.sandbox, &self.metrics, &self.policy, |_, _| {})?;
         self.tell(|told| told.0.clone_from(config));
         let old = self.queues.load();
         for (queue, types) in &new {
@@ -240,8 +240,8 @@ impl Handlers {
         types.into_iter().all(|job_type| job_type.served.load().stable.is_some())
     }
 
-    pub(crate) fn trust(&self) -> Trust {
-        Arc::clone(&self.trust)
+    pub(crate) fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.policy)
     }
 
     /// Tells pumps that more may be served.
@@ -289,7 +289,7 @@ impl Handlers {
         for job in queues.values().flat_map(HashMap::values).filter(|t| t.path() == Some(path)) {
             let served = job.served.load();
             let Some(old) = &served.stable else { continue };
-            let result = load_file(&self.sandbox, &self.trust, path, old.metered()).and_then(|module| {
+            let result = load_file(&self.sandbox, &self.policy, path, old.metered()).and_then(|module| {
                 module.fits(&job.limits).map_err(|error| error.to_string())?;
                 Ok(module)
             });
@@ -318,7 +318,7 @@ fn job_types(
     config: &Config,
     sandbox: &Sandbox,
     metrics: &Metrics,
-    trust: &Trust,
+    policy: &Policy,
     mut loaded: impl FnMut(&Path, &Module),
 ) -> Result<JobTypes, Vec<HandlerProblem>> {
     let mut problems = Vec::new();
@@ -331,7 +331,7 @@ fn job_types(
                 problems.push(HandlerProblem { place: place.to_owned(), message });
             };
             let allow = allow(&job.allow, &mut problem);
-            let mut load = |path: &Path, metered| match load_file(sandbox, trust, path, metered) {
+            let mut load = |path: &Path, metered| match load_file(sandbox, policy, path, metered) {
                 Ok(module) => {
                     loaded(path, &module);
                     Some(module)
@@ -378,28 +378,15 @@ fn job_types(
 }
 
 /// Loads a file that is trusted: by the signatures in the file beside it, `FILE.sig`, where it needs any.
-fn load_file(sandbox: &Sandbox, trust: &Trust, path: &Path, metered: bool) -> Result<Module, String> {
+fn load_file(sandbox: &Sandbox, policy: &Policy, path: &Path, metered: bool) -> Result<Module, String> {
     let told = |error: ModuleError| with_suggestion(&error, path);
     let wasm = Sandbox::read(path).map_err(told)?;
-    trust(&digest_of(&wasm), &signatures_beside(path))?;
+    if policy.asks() {
+        let signatures = signatures_beside(path).map_err(|error| error.to_string())?;
+        policy.check(&digest_of(&wasm), &signatures).map_err(|refusal| refusal.to_string())?;
+    }
     sandbox.load_bytes(&path.display().to_string(), &wasm, metered).map_err(told)
 }
-
-/// The lines of `FILE.sig`; none where it cannot be read.
-fn signatures_beside(path: &Path) -> Vec<String> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".sig");
-    let small = std::fs::metadata(&beside).is_ok_and(|meta| meta.len() <= MAX_SIGNATURES);
-    let text = if small { std::fs::read_to_string(&beside).unwrap_or_default() } else { String::new() };
-    text.lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(str::to_owned)
-        .collect()
-}
-
-/// Bytes of a file of signatures.
-const MAX_SIGNATURES: u64 = 16 << 10;
 
 fn warm(
     isolation: Isolation,

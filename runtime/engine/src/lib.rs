@@ -25,7 +25,6 @@ mod slots;
 mod upkeep;
 mod worker;
 
-pub use deployments::Trust;
 pub use handlers::{HandlerProblem, Handlers};
 pub use held::Running;
 pub use ledger::resident_memory;

@@ -312,7 +312,9 @@ impl Pump {
             }
         }
         state.slots.end(count, settled, take, turn.jobs.len());
-        let memory: Vec<u64> = turn.jobs.iter().map(|job| self.executor.reserve(&job.name)).collect();
+        let counts = self.share.counts();
+        let reserve = |job: &Taken| if counts { self.executor.reserve(&job.name) } else { 0 };
+        let memory: Vec<u64> = turn.jobs.iter().map(reserve).collect();
         let refused = self.share.finish(claim, count, settled, &memory);
         if !turn.strangers.is_empty() {
             QueueEvent::Strangers { ids: &turn.strangers }.emit(self.queue.name(), metrics);

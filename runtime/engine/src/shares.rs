@@ -1,8 +1,9 @@
 //! Slots and memory of the worker, shared by the pumps of its queues; the rule is [`gristmill_core::scheduler`].
 //!
-//! A pump claims slots for each call, each with the memory that a job of its queue may need. What it is not granted stays wanted: it is woken when a slot is put aside for it. A
-//! slot is held from the claim until the settlement of its attempt is written; only its own queue may have it before, in
-//! the call that settles, and only if the slot would be that queue's anyway.
+//! A pump claims slots for each call, each with the memory that a job of its queue may need. What it is not granted stays
+//! wanted: it is woken when a slot is put aside for it. A slot is held from the claim until the settlement of its attempt
+//! is written; only its own queue may have it before, in the call that settles, and only if the slot would be that queue's
+//! anyway.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -236,6 +237,11 @@ impl Share {
             inner.scheduler.give_back(self.queue);
         }
         self.shares.hand_out(&mut inner);
+    }
+
+    /// Whether slots and memory are counted at all.
+    pub(crate) fn counts(&self) -> bool {
+        self.shares.inner.is_some()
     }
 
     /// Whether only memory keeps the queue from another slot.

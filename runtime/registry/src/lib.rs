@@ -9,4 +9,6 @@ mod signature;
 
 pub use oci::{OciError, OciReference, Pulled};
 pub use policy::{Policy, PolicyError, PolicyRefusal};
-pub use signature::{KeyError, PublicKey, Signature, SignatureError, SigningKey, read_signatures};
+pub use signature::{
+    KeyError, PublicKey, Signature, SignatureError, SigningKey, read_signatures, sig_of, signatures_beside,
+};

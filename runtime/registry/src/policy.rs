@@ -100,10 +100,10 @@ impl Policy {
         self.check(digest, &read)
     }
 
-    /// Whether files need a `.sig` beside them.
+    /// Whether there is anything to be checked.
     #[must_use]
-    pub fn requires_signatures(&self) -> bool {
-        self.signed
+    pub fn asks(&self) -> bool {
+        self.signed || !self.revoked.is_empty()
     }
 }
 

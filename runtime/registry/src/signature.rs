@@ -24,6 +24,8 @@ const NAME: usize = 16;
 const MAX_KEY: u64 = 16 << 10;
 /// Signatures of one module.
 const MAX_SIGNATURES: usize = 16;
+/// Bytes of a file of signatures.
+const MAX_FILE: u64 = 16 << 10;
 /// Bytes of one line.
 const MAX_LINE: usize = 256;
 
@@ -56,6 +58,9 @@ pub enum SignatureError {
     /// A line of another form.
     #[error("`{0}` is not a signature: `ed25519:KEY BASE64`")]
     Form(String),
+    /// The file of signatures.
+    #[error("cannot read {0}")]
+    File(String),
     /// Too many lines.
     #[error("more than {MAX_SIGNATURES} signatures")]
     Many,
@@ -186,6 +191,26 @@ impl FromStr for Signature {
         let bytes = STANDARD.decode(bytes.trim()).ok().and_then(|bytes| bytes.try_into().ok());
         Ok(Self { key: key.to_owned(), bytes: bytes.ok_or_else(form)? })
     }
+}
+
+/// The signatures in the file beside a handler's, `FILE.sig`; none where there is no such file.
+pub fn signatures_beside(file: &Path) -> Result<Vec<Signature>, SignatureError> {
+    let path = sig_of(file);
+    let unread = |error: std::io::Error| SignatureError::File(format!("`{}`: {error}", path.display()));
+    match std::fs::metadata(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Ok(meta) if meta.len() > MAX_FILE => return Err(SignatureError::Many),
+        found => found.map_err(unread)?,
+    };
+    read_signatures(&std::fs::read_to_string(&path).map_err(unread)?)
+}
+
+/// Where the signatures of a handler's file are.
+#[must_use]
+pub fn sig_of(file: &Path) -> PathBuf {
+    let mut path = file.as_os_str().to_owned();
+    path.push(".sig");
+    path.into()
 }
 
 /// The signatures of a `.sig` file: one a line; empty lines, and those that begin with `#`, are passed over.

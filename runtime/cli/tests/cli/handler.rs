@@ -403,3 +403,25 @@ async fn going_back_stays_within_a_handler() {
     assert!(ran.code == Some(64) && ran.stderr.contains("give 6 digits or more"), "{}", ran.stderr);
     assert_eq!(back(&first[7..15]).code, Some(0));
 }
+
+/// The same canary pushed again is a new trial, which workers must follow to judge it.
+#[tokio::test]
+async fn a_canary_pushed_again_begins_anew() {
+    let registry = Registry::start("").await;
+    pushed(&registry.push(&registry.version(1), &[]));
+    let mut worker = registry.worker();
+    let canary = registry.version(2);
+    pushed(&registry.push(&canary, &["--canary", "50%"]));
+    worker.line_with("canary served queue=\"q\" job=\"*\" revision=2");
+    let again = pushed(&registry.push(&canary, &["--canary", "50%", "--promote-after", "1ms"]));
+    worker.line_with("canary served queue=\"q\" job=\"*\" revision=3");
+    // Enough for fifty attempts of each, as a rule; the judge waits for fifty of the canary.
+    let many = r#"[{"op":"return","value":1}]"#;
+    let data = format!("{{\"steps\":{many}}}");
+    for number in 0..160 {
+        let id = format!("j{number}");
+        assert_eq!(registry.cli(&["job", "add", "q", "n", "--data", &data, "--job-id", &id]).code, Some(0));
+    }
+    worker.line_with("canary promoted");
+    assert_eq!(registry.job("after"), again);
+}

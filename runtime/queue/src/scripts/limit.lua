@@ -15,7 +15,7 @@ local line = tonumber(ARGV[5])
 local all = load_limits(specs, at)
 for i, loaded in ipairs(all) do
   local spec = loaded.spec
-  if spec.key ~= "" and not count_key(spec, at) and not loaded.known then
+  if spec.key ~= "" and not count_key(spec, at, loaded.known) then
     refuse_limit(loaded, spec.tiers[2])
     return { -1, spec.tiers[#spec.tiers], i, 0 }
   end

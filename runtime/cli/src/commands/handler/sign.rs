@@ -1,14 +1,14 @@
 //! `gristmill handler keygen`, `sign` and `verify`: signatures over a handler's digest, in a file beside it.
 
 use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use gristmill_core::config::Config;
 use gristmill_core::deployment::digest_of;
-use gristmill_registry::{PublicKey, Signature, SigningKey, read_signatures};
+use gristmill_registry::{PublicKey, SigningKey, read_signatures, sig_of, signatures_beside};
 use gristmill_sandbox::Sandbox;
 use serde::Serialize;
 
@@ -20,18 +20,6 @@ fn with_end(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     name.into()
-}
-
-/// The signatures in the file beside a handler's; none where there is no such file.
-pub(super) fn signatures_of(file: &Path) -> Result<Vec<Signature>, Failure> {
-    let path = with_end(file, ".sig");
-    match fs::read_to_string(&path) {
-        Ok(text) => {
-            read_signatures(&text).map_err(|error| Failure::usage(format!("`{}`: {error}", path.display())))
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(Failure::usage(format!("cannot read `{}`: {error}", path.display()))),
-    }
 }
 
 pub(super) fn keygen(name: &Path) -> Result<ExitCode, Failure> {
@@ -60,13 +48,13 @@ pub(super) fn sign(file: &Path, key: &Path) -> Result<ExitCode, Failure> {
     let key = SigningKey::read(key).map_err(Failure::usage)?;
     let digest = digest_of(&Sandbox::read(file).map_err(Failure::usage)?);
     let name = key.public().name();
-    let mut signatures = signatures_of(file)?;
+    let mut signatures = signatures_beside(file).map_err(Failure::usage)?;
     signatures.retain(|signature| signature.key() != name);
     signatures.push(key.sign(&digest));
     let lines: Vec<String> = signatures.iter().map(ToString::to_string).collect();
     let text = lines.join("\n") + "\n";
     read_signatures(&text).map_err(Failure::usage)?;
-    let path = with_end(file, ".sig");
+    let path = sig_of(file);
     fs::write(&path, text)
         .map_err(|error| Failure::new(format!("cannot write `{}`: {error}", path.display())))?;
     anstream::println!("{digest} signed by {name} in `{}`", path.display());
@@ -96,7 +84,7 @@ pub(super) fn verify(
         .collect::<Result<_, _>>()
         .map_err(Failure::usage)?;
     let digest = digest_of(&Sandbox::read(file).map_err(Failure::usage)?);
-    let signatures = signatures_of(file)?;
+    let signatures = signatures_beside(file).map_err(Failure::usage)?;
     if signatures.is_empty() {
         return Err(Failure::new(format!("`{}` has no signature in `{0}.sig`", file.display())));
     }

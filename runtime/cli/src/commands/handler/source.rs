@@ -4,10 +4,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use gristmill_core::deployment::digest_of;
-use gristmill_registry::{OciReference, Pulled, Signature};
+use gristmill_registry::{OciReference, Pulled, Signature, signatures_beside};
 use gristmill_sandbox::{Sandbox, Settings};
 
-use super::sign;
 use crate::failure::Failure;
 use crate::host;
 
@@ -25,7 +24,11 @@ pub(super) async fn read(from: &Path) -> Result<Source, Failure> {
     if !OciReference::is_one(text) {
         let stem = from.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
         let wasm = Sandbox::read(from).map_err(Failure::usage)?;
-        return Ok(Source { name: stem.replace('_', "-"), wasm, signatures: sign::signatures_of(from)? });
+        return Ok(Source {
+            name: stem.replace('_', "-"),
+            wasm,
+            signatures: signatures_beside(from).map_err(Failure::usage)?,
+        });
     }
     let reference = OciReference::parse(text).map_err(Failure::usage)?;
     let Pulled { wasm, signatures } = reference.pull(login()).await.map_err(Failure::new)?;
