@@ -1,10 +1,13 @@
 // A handler that goes wrong ends its own attempt, for a reason that says what happened; its
 // neighbours on the same queue do not notice.
 import assert from 'node:assert/strict';
+import { readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
 import { it } from './harness.mjs';
 import { v6 } from './lib/clients.mjs';
 import { gristmill } from './lib/command.mjs';
 import { Lab } from './lib/lab.mjs';
+import { makeFolder } from './lib/process.mjs';
 
 const lab = new Lab({ only: 'ours' });
 const limits = lab.queue(v6, 'limits', {
@@ -14,6 +17,7 @@ const limits = lab.queue(v6, 'limits', {
     hasty: { timeout: '300ms' },
     frugal: { fuel: '100M', timeout: '20s' },
     roomy: { memory: '256MiB', timeout: '20s' },
+    dumped: { timeout: '20s', core_dumps: 1 },
   },
 });
 
@@ -163,4 +167,32 @@ it.ours('the worker is as ready as before', async () => {
   assert.equal((await limits.counts()).active, 0);
   assert.deepEqual(await limits.locks(), []);
   assert.deepEqual(limits.errors, []);
+});
+
+it.ours('a trap leaves a core dump where its job type keeps some, and one a minute', async () => {
+  const marker = `marker-${Date.now()}`;
+  const job = await hostile([{ op: 'if', attempt: 9, steps: [{ op: 'log', line: marker }] }, { op: 'trap' }], 'dumped');
+  const [, digest] = /\ncore dump (sha256:[0-9a-f]{64})$/.exec(job.stacktrace[0]);
+  const [listed, ...others] = await gristmill(lab.redis, 'core-dump', 'list', '--queue', limits.name, '--json');
+  assert.deepEqual(others, []);
+  assert.deepEqual([listed.digest, listed.queue, listed.job, listed.id, listed.attempt],
+    [digest, limits.name, 'dumped', job.id, 1]);
+  assert.equal(listed.reason, job.failedReason);
+
+  const file = path.join(await makeFolder('core-dump'), 'crash.wasm');
+  await gristmill(lab.redis, 'core-dump', 'get', digest.slice(7, 19), '--output', file);
+  const bytes = await readFile(file);
+  assert.equal(bytes.length, listed.size);
+  assert.equal((await stat(file)).mode & 0o777, 0o600);
+  // What the job's data was is in its memory, and where it stood in its stack.
+  assert.ok(bytes.includes(marker));
+  const module = await WebAssembly.compile(bytes);
+  for (const section of ['core', 'coremodules', 'coreinstances', 'corestack']) {
+    assert.equal(WebAssembly.Module.customSections(module, section).length, 1, section);
+  }
+
+  const next = await hostile([{ op: 'trap' }], 'dumped');
+  assert.doesNotMatch(next.stacktrace[0], /core dump/);
+  const without = await hostile([{ op: 'trap' }]);
+  assert.doesNotMatch(without.stacktrace[0], /core dump/);
 });

@@ -13,7 +13,7 @@ mod shared;
 pub(crate) use handler::{
     ChangeArguments, HandlerCommand, PushArguments, RollbackArguments, TargetArguments,
 };
-pub(crate) use shared::{BreakerCommand, LimiterCommand, SettingCommand};
+pub(crate) use shared::{BreakerCommand, CoreDumpCommand, LimiterCommand, SettingCommand};
 
 /// A worker for BullMQ queues that runs every job in its own WebAssembly sandbox.
 #[derive(Debug, Parser)]
@@ -69,6 +69,9 @@ pub(crate) enum Command {
     /// Circuit breakers that workers share, and where they stand
     #[command(subcommand)]
     Breaker(BreakerCommand),
+    /// What instances held as they broke off, where a job type keeps that
+    #[command(subcommand)]
+    CoreDump(CoreDumpCommand),
     /// Compile standard input into the cache directory; workers start it
     #[command(hide = true)]
     Compile {

@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub(crate) mod check;
+pub(crate) mod core_dump;
 pub(crate) mod dev;
 pub(crate) mod handler;
 pub(crate) mod job;

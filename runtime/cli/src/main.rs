@@ -44,6 +44,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Queue(queue) => commands::queue::queue(queue, &global),
         Command::Schedule(schedule) => commands::schedule::schedule(schedule, &global),
         Command::Limiter(limiter) => commands::limiter::limiter(limiter, &global),
+        Command::CoreDump(command) => commands::core_dump::core_dump(command, &global),
         Command::Breaker(breaker) => commands::limiter::breaker(breaker, &global),
         Command::Compile { cache, max_memory, metered } => {
             let compiled = gristmill_sandbox::compile(&cache, max_memory, metered);

@@ -2,6 +2,7 @@
 
 #![expect(unused_qualifications, reason = "the macros of utoipa write paths in full")]
 
+mod core_dumps;
 mod deployments;
 mod error;
 mod guard;
@@ -46,6 +47,7 @@ const MAX_PAGE: usize = 1_000;
         (name = "limiters", description = "Rate limits that workers share"),
         (name = "breakers", description = "Circuit breakers that workers share"),
         (name = "deployments", description = "Which versions of handlers serve job types"),
+        (name = "core dumps", description = "What instances held as they broke off"),
         (name = "settings", description = "What is changed while workers run"),
         (name = "audit", description = "Who changed what"),
     )
@@ -105,6 +107,8 @@ fn described() -> OpenApiRouter<Arc<Pages>> {
         .routes(routes!(deployments::show))
         .routes(routes!(deployments::promote))
         .routes(routes!(deployments::roll_back))
+        .routes(routes!(core_dumps::list))
+        .routes(routes!(core_dumps::get))
         .routes(routes!(shared::settings))
         .routes(routes!(shared::set, shared::unset))
         .routes(routes!(audit))

@@ -275,6 +275,8 @@ pub struct JobType {
     pub limiters: Vec<Charge>,
     /// Breakers that must let a job start, and hear how it ended.
     pub breakers: Vec<String>,
+    /// Core dumps that are kept of attempts that broke off; 0 makes none.
+    pub core_dumps: u64,
 }
 
 /// Instances of a job type.

@@ -6,6 +6,7 @@ pub mod backoff;
 pub mod breaker;
 pub mod clock;
 pub mod config;
+pub mod core_dump;
 pub mod deployment;
 pub mod job;
 pub mod limiter;

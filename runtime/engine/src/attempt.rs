@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use gristmill_core::backoff::MAX_DELAY_MS;
 use gristmill_core::breaker::judge;
+use gristmill_core::core_dump::CoreDumpInfo;
 use gristmill_core::job::Job;
 use gristmill_core::limits::Limits;
 use gristmill_core::options::JobOptions;
@@ -16,7 +17,7 @@ use gristmill_core::retry::{Facts, JobPolicy, decide, refuse};
 use gristmill_core::settlement::{Action, Settlement};
 use gristmill_core::units::show_size;
 use gristmill_queue::{Lock, Queue, Taken};
-use gristmill_sandbox::{Attempt, Interrupter, Report};
+use gristmill_sandbox::{Attempt, Interrupter, Module, Report};
 use gristmill_telemetry::event::{AttemptEnded, InstanceReused, JobRefused, QueueEvent};
 use tokio::sync::{mpsc, watch};
 
@@ -145,6 +146,7 @@ impl Executor {
         let due_ms = taken.timestamp_ms.saturating_add(facts.options.delay_ms);
         let scheduled_at_ms = if first_start { due_ms } else { now_ms };
         let waited = first_start.then(|| Duration::from_millis(now_ms.saturating_sub(due_ms)));
+        let number = taken.attempts_made.saturating_add(1);
         let limits = limits_of(facts.options, job_type);
         let of = self.context.metrics.job_type(&self.queue, &taken.name);
         let voice = Arc::new(Voice {
@@ -164,6 +166,7 @@ impl Executor {
             },
             limits: Arc::clone(&limits),
             of: Arc::clone(&of),
+            core_dumps: job_type.core_dumps.clone(),
             guests: self.context.guests.clone(),
         });
         let attempt = Attempt {
@@ -171,7 +174,7 @@ impl Executor {
                 id: taken.id.clone(),
                 name: taken.name.clone(),
                 queue: self.queue.to_string(),
-                attempt: taken.attempts_made.saturating_add(1),
+                attempt: number,
                 max_attempts: facts.max_attempts(&job_type.policy),
                 data,
                 enqueued_at_ms: taken.timestamp_ms,
@@ -219,8 +222,7 @@ impl Executor {
             voice.flush().await;
         }
         if report.outcome.failed() {
-            let explanation = report.explanation();
-            report.outcome.explain(&explanation);
+            Box::pin(self.explain(&mut report, (&taken.id, number), job_type, module)).await;
         }
         let action = decide(&report.outcome, facts, &job_type.policy, (self.context.random)());
         AttemptEnded {
@@ -253,6 +255,37 @@ impl Executor {
                 attempt.interrupter.interrupt(Interrupt::Drained);
             }
         }
+    }
+
+    /// Says what a failed attempt used, and keeps its core dump. The job ends after that, so that what its stack trace says
+    /// is there.
+    async fn explain(
+        &self,
+        report: &mut Report,
+        (id, attempt): (&str, u32),
+        job_type: &JobType,
+        module: &Module,
+    ) {
+        let explanation = report.explanation();
+        report.outcome.explain(&explanation);
+        let (Some(file), Some(dumps), Outcome::Stopped(stop)) =
+            (report.core_dump.take(), &job_type.core_dumps, &report.outcome)
+        else {
+            return;
+        };
+        let info = CoreDumpInfo {
+            digest: String::new(),
+            size: file.len() as u64,
+            queue: self.queue.to_string(),
+            job: job_type.entry.to_string(),
+            id: id.to_owned(),
+            attempt,
+            module: module.digest().to_owned(),
+            reason: stop.failed_reason(),
+            at_ms: self.context.clock.now_ms(),
+        };
+        let line = dumps.keep(file, info, self.redis.connection(), &self.context.metrics).await;
+        report.outcome.explain(&line);
     }
 
     /// As BullMQ's `rateLimit`: nothing of the queue starts for the time that the handler named.

@@ -23,6 +23,7 @@ use gristmill_telemetry::event::{HandlerSwapped, InstanceRecycled, JobTypeTooLar
 
 use tokio::sync::watch;
 
+use crate::core_dumps::CoreDumps;
 use crate::guards::Definitions;
 use crate::learn::Learned;
 use crate::served::Served;
@@ -45,6 +46,8 @@ pub(crate) struct JobType {
     pub limiters: Vec<Charge>,
     /// Breakers that must let it start.
     pub breakers: Vec<String>,
+    /// Where its attempts that break off leave core dumps.
+    pub core_dumps: Option<Arc<CoreDumps>>,
     /// Where its module comes from.
     pub source: Handler,
 }
@@ -369,6 +372,7 @@ fn job_types(
                 holds_queue: job.holds_queue,
                 limiters: job.limiters.clone(),
                 breakers: job.breakers.clone(),
+                core_dumps: CoreDumps::new(job.core_dumps).map(Arc::new),
                 source: job.handler.clone(),
             };
             types.insert(name.clone(), Arc::new(made));

@@ -6,6 +6,7 @@
 
 mod attempt;
 mod canary;
+mod core_dumps;
 mod deployments;
 mod guards;
 mod handlers;

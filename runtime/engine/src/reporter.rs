@@ -19,6 +19,7 @@ use gristmill_telemetry::event::{AccessDenied, QueueEvent, SoftLimit};
 use gristmill_telemetry::{Metrics, TypeMetrics};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::core_dumps::CoreDumps;
 use crate::service::Service;
 
 /// Messages written with one call.
@@ -55,6 +56,8 @@ pub(crate) struct Voice {
     pub limits: Arc<Limits>,
     /// Its job type's series.
     pub of: Arc<TypeMetrics>,
+    /// Whether its job type keeps core dumps.
+    pub core_dumps: Option<Arc<CoreDumps>>,
     /// Where what the guest leaves behind is told to Redis.
     pub guests: tokio::runtime::Handle,
 }
@@ -96,6 +99,10 @@ impl Host for Voice {
         if let Err(why) = self.metrics.handlers().record(&self.queue, &self.name, record) {
             QueueEvent::MetricRefused { why }.emit(&self.queue, &self.metrics);
         }
+    }
+
+    fn wants_core_dump(&self) -> bool {
+        self.core_dumps.as_ref().is_some_and(|dumps| dumps.claim(self.service.clock.now_ms()))
     }
 
     fn warn(&self, warning: Warning) {

@@ -5,10 +5,12 @@
 
 mod add;
 mod audit;
+mod blobs;
 mod breaker;
 mod browse;
 mod cancel;
 mod connection;
+mod core_dumps;
 mod deployments;
 mod error;
 mod events;
@@ -41,6 +43,7 @@ pub use breaker::{BreakerCall, BreakerState, BreakerStep, BreakerView, Entry};
 pub use browse::{Children, MinuteCounts};
 pub use cancel::{Cancellation, Cancellations};
 pub use connection::{Connection, Server, ServerFacts};
+pub use core_dumps::CoreDumpError;
 pub use deployments::{CanaryCounts, ChangeError, DeploymentChanges, Target};
 pub use error::{ErrorKind, QueueError};
 pub use events::{EventReader, QueueEvent};

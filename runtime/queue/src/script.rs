@@ -28,7 +28,7 @@ script!(LIMITER_SHOW, "limiting.lua", "limiter_show.lua");
 script!(BREAKER, "limiting.lua", "breaking.lua", "breaker.lua");
 script!(DEPLOY, "deploy.lua");
 script!(PUT_CHUNK, "put_chunk.lua");
-script!(FINISH_MODULE, "finish_module.lua");
+script!(FINISH_BLOB, "finish_blob.lua");
 script!(RENEW, "renew.lua");
 script!(STALLED, "stalled.lua");
 script!(REPORT, "report.lua");

@@ -44,6 +44,8 @@ pub struct Report {
     pub reused: bool,
     /// The last log lines of an attempt that failed, each with its level, cut.
     pub last_lines: Vec<String>,
+    /// A core dump, as a WebAssembly file, of an attempt that broke off, where the host wanted one.
+    pub core_dump: Option<Vec<u8>>,
     /// Log lines dropped because the attempt had used up `Limits::log_lines`.
     pub dropped_lines: u32,
     /// Progress updates dropped because of `Limits::progress_updates` or `Limits::progress_bytes`.

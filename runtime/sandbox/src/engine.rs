@@ -55,6 +55,8 @@ fn config(slots: u32, max_memory: u64, metered: bool) -> Config {
         .memory_init_cow(true)
         // Room for the snapshots that JavaScript and Python handlers start from.
         .memory_guaranteed_dense_image_size(64 << 20)
+        // Costs a list of the instance's parts when it traps; the dump itself is made where it is wanted.
+        .coredump_on_trap(true)
         .wasm_backtrace_details(WasmBacktraceDetails::Enable)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool::config(slots, max_memory)));
     config

@@ -106,6 +106,11 @@ pub trait Host: Send + Sync + 'static {
     /// [`gristmill_core::metric::check`] is for the receiver, which counts refusals.
     fn metric(&self, record: MetricRecord);
 
+    /// Whether a core dump is wanted of this attempt, which has broken off. Asked once, and only where one can be made.
+    fn wants_core_dump(&self) -> bool {
+        false
+    }
+
     /// The attempt has passed a soft limit.
     fn warn(&self, warning: Warning) {
         let _ = warning;

@@ -4,11 +4,12 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gristmill_core::core_dump::MAX_CORE_DUMP_BYTES;
 use gristmill_core::job::Job as QueueJob;
 use gristmill_core::limits::Limits;
 use gristmill_core::metric::MetricRecord;
 use gristmill_core::outcome::{Outcome, Stop, StopReason};
-use wasmtime::{Store, UpdateDeadline};
+use wasmtime::{Store, UpdateDeadline, WasmCoreDump};
 
 use crate::bindings::Worker;
 use crate::bindings::exports::gristmill::job::handler::Job;
@@ -89,6 +90,8 @@ pub(crate) async fn run(slots: &Slots, line: &Line, module: &Module, attempt: At
     }
     guest.log.finish();
     let unfit = guest.unfit(&ending);
+    let core_dump = core_dump(&ending, &mut store, module);
+    let guest = store.data_mut();
     let outcome = verdict::outcome(ending, guest);
     let mut report = Report {
         last_lines: if outcome.failed() { guest.log.last_lines() } else { Vec::new() },
@@ -98,6 +101,7 @@ pub(crate) async fn run(slots: &Slots, line: &Line, module: &Module, attempt: At
         fuel: consumed,
         peak_memory: guest.memory.peak(),
         reused,
+        core_dump,
         dropped_lines: guest.log.dropped(),
         dropped_updates: guest.updates.dropped(),
         dropped_records: guest.records.dropped(),
@@ -263,6 +267,19 @@ fn on_tick(guest: &mut Guest) -> UpdateDeadline {
     UpdateDeadline::YieldCustom(0, Box::pin(guest.place.clone().next(over)))
 }
 
+/// What the instance holds, if it broke off where it stands and the host wants to see it.
+fn core_dump(ending: &Ending, store: &mut Store<Guest>, module: &Module) -> Option<Vec<u8>> {
+    let Ending::Done(Err(error)) = ending else { return None };
+    let dump = error.downcast_ref::<WasmCoreDump>()?;
+    let guest = store.data();
+    let fits = guest.memory.peak() <= MAX_CORE_DUMP_BYTES;
+    if !fits || guest.interrupter.reason().is_some() || !guest.host.wants_core_dump() {
+        return None;
+    }
+    let file = dump.serialize(store, module.name());
+    (file.len() as u64 <= MAX_CORE_DUMP_BYTES).then_some(file)
+}
+
 fn unstarted(outcome: Outcome) -> Report {
     Report {
         outcome,
@@ -272,6 +289,7 @@ fn unstarted(outcome: Outcome) -> Report {
         peak_memory: 0,
         reused: false,
         last_lines: Vec::new(),
+        core_dump: None,
         dropped_lines: 0,
         dropped_updates: 0,
         dropped_records: 0,

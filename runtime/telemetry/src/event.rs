@@ -9,10 +9,12 @@ use gristmill_core::units::show_duration;
 
 use crate::metrics::{Metrics, TypeMetrics};
 
+mod core_dump;
 mod deployment;
 mod guard;
 mod memory;
 
+pub use core_dump::CoreDumpMade;
 pub use deployment::{CanaryEnded, DeploymentFollowed, DeploymentRefused, NothingDeployed};
 pub use guard::{BreakerMoved, GuardAsked, SettingChanged};
 pub use memory::{JobTypeTooLarge, MemoryPressure, ReservationsCut};

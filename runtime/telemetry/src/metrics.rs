@@ -58,6 +58,7 @@ pub(crate) struct Families {
     pub refused: IntCounterVec,
     pub swaps: IntCounterVec,
     pub deployments: IntCounterVec,
+    pub core_dumps: IntCounterVec,
     pub canaries: IntCounterVec,
     pub canary_percent: IntGaugeVec,
     pub limiter_calls: IntCounterVec,
@@ -346,6 +347,11 @@ impl Families {
             deployments: counter(
                 "gristmill_deployment_changes_total",
                 "Deployments that were followed, and versions that could not be served",
+                &["queue", "job", "result"],
+            )?,
+            core_dumps: counter(
+                "gristmill_core_dumps_total",
+                "Core dumps of attempts that broke off",
                 &["queue", "job", "result"],
             )?,
             canaries: counter(

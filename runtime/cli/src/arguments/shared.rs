@@ -1,5 +1,7 @@
 //! Commands on what all workers share.
 
+use std::path::PathBuf;
+
 use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
@@ -53,5 +55,23 @@ pub(crate) enum SettingCommand {
     Unset {
         /// What was set
         key: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CoreDumpCommand {
+    /// List core dumps, newest first
+    List {
+        /// Of one queue
+        #[arg(long)]
+        queue: Option<String>,
+    },
+    /// Write a core dump into a file
+    Get {
+        /// Its digest, or the beginning of it
+        digest: String,
+        /// The file; it must not be there yet
+        #[arg(long, short, value_name = "FILE")]
+        output: PathBuf,
     },
 }

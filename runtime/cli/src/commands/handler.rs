@@ -142,22 +142,30 @@ async fn version(connection: &Connection, target: &Target, start: &str) -> Resul
 
 /// The module whose digest begins so.
 async fn find(connection: &Connection, start: &str) -> Result<ModuleInfo, Failure> {
-    let digits = start.strip_prefix("sha256:").unwrap_or(start);
-    if digits.len() < SHORTEST {
+    let modules = connection.modules().await?.into_values();
+    one_of(modules, start, |info| &info.digest, ("module", "gristmill handler list"))
+}
+
+/// The one whose digest begins so; what they are called, and what lists them, for errors.
+pub(crate) fn one_of<T>(
+    all: impl IntoIterator<Item = T>,
+    start: &str,
+    digest: impl Fn(&T) -> &str,
+    (noun, listed): (&str, &str),
+) -> Result<T, Failure> {
+    let bare = |digest: &str| digest.strip_prefix("sha256:").unwrap_or(digest).to_owned();
+    let start = bare(start);
+    if start.len() < SHORTEST {
         return Err(Failure::usage(format!(
             "`{start}` is too little of a digest; give {SHORTEST} digits or more"
         )));
     }
-    let modules = connection.modules().await?;
-    let bare = |digest: &str| digest.strip_prefix("sha256:").unwrap_or(digest).to_owned();
-    let mut found = modules.values().filter(|info| bare(&info.digest).starts_with(&bare(start)));
+    let mut found = all.into_iter().filter(|one| bare(digest(one)).starts_with(&start));
     match (found.next(), found.next()) {
-        (Some(info), None) => Ok(info.clone()),
-        (None, _) => Err(Failure::new(format!(
-            "no module of the registry begins with `{start}`; `gristmill handler list` shows them"
-        ))),
+        (Some(one), None) => Ok(one),
+        (None, _) => Err(Failure::new(format!("no {noun} begins with `{start}`; `{listed}` shows them"))),
         (Some(_), Some(_)) => {
-            Err(Failure::new(format!("several modules begin with `{start}`; give more of it")))
+            Err(Failure::new(format!("several of them begin with `{start}`; give more of it")))
         }
     }
 }
@@ -261,6 +269,6 @@ async fn show(connection: &Connection, arguments: &TargetArguments, global: &Glo
     Ok(())
 }
 
-fn short(digest: &str) -> String {
+pub(crate) fn short(digest: &str) -> String {
     digest.chars().take(SHORT).collect()
 }

@@ -14,6 +14,7 @@ use super::reader::{Reader, Section, Variable};
 use super::shares::{self, Written};
 use super::{Admission, Class, Handler, Isolation, JobType, Queue};
 use crate::backoff::Backoff;
+use crate::core_dump::MAX_CORE_DUMPS;
 use crate::deployment::is_handler_name;
 use crate::limits::Limits;
 use crate::options::Keep;
@@ -191,6 +192,11 @@ fn job_type<'a>(
     let breakers = reader.get(&mut section, "breakers", &TEXTS, &[], Vec::new());
     let names_of = breakers.value.iter().map(String::as_str);
     check_known(reader, &breakers.place, "breaker", &shared.guards.breakers, names_of);
+    let core_dumps = reader.get(&mut section, "core_dumps", &COUNT, &[], 0);
+    if core_dumps.value > MAX_CORE_DUMPS {
+        let message = format!("`{}.core_dumps` is more than {MAX_CORE_DUMPS}", section.path);
+        reader.error(core_dumps.place, message, None);
+    }
     let handler = reader.find(&mut section, "handler", &TEXT, &[]);
     if handler.is_none() {
         let hint = "add `handler = \"FILE.wasm\"`, or the name of a deployed one".to_owned();
@@ -229,6 +235,7 @@ fn job_type<'a>(
         holds_queue,
         limiters,
         breakers: breakers.value,
+        core_dumps: core_dumps.value.min(MAX_CORE_DUMPS),
     })
 }
 

@@ -1,5 +1,8 @@
+use redis::Value;
+
 use super::*;
 use crate::PrivateRedis;
+use crate::script::PUT_CHUNK;
 
 fn info(wasm: &[u8]) -> ModuleInfo {
     ModuleInfo {
@@ -23,6 +26,10 @@ fn bytes(count: usize) -> Vec<u8> {
         state.to_le_bytes()[3]
     };
     std::iter::repeat_with(next).take(count).collect()
+}
+
+fn one_chunk(bytes: &[u8]) -> Vec<u8> {
+    chunks(bytes, Compression::default()).next().unwrap()
 }
 
 async fn open() -> (PrivateRedis, Connection) {
@@ -64,7 +71,7 @@ async fn a_truncated_upload_is_no_module() {
     let mut call = PUT_CHUNK
         .call_on(&key(&info.digest))
         .arg(0)
-        .arg(compress(&wasm[..CHUNK]))
+        .arg(one_chunk(&wasm[..CHUNK]))
         .arg(1_000)
         .send(&connection)
         .await;
@@ -98,7 +105,7 @@ async fn damage_is_seen_and_mended_by_another_push(
     command.arg(key(&info.digest)).arg(arguments[0]);
     match arguments.get(1) {
         // A whole chunk, and not the one that was there.
-        Some(&"") => command.arg(compress(&bytes(9)[..8])),
+        Some(&"") => command.arg(one_chunk(&bytes(9)[..8])),
         Some(text) => command.arg(text),
         None => &mut command,
     };
