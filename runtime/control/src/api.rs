@@ -186,7 +186,7 @@ mod tests {
         let document = described().split_for_parts().1;
         let document = serde_json::to_value(&document).unwrap();
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.len(), 31);
+        assert_eq!(paths.len(), 33);
         for (path, methods) in paths {
             assert!(path.starts_with("/api/v1/"), "{path}");
             for (method, operation) in methods.as_object().unwrap() {

@@ -89,7 +89,7 @@ async fn a_truncated_upload_is_no_module() {
 #[rstest::rstest]
 #[case("missing", "HDEL", &["1"])]
 #[case("decompressed", "HSET", &["1", "nonsense"])]
-#[case("not those that were pushed", "HSET", &["1", ""])]
+#[case("not those that were put there", "HSET", &["1", ""])]
 #[case("cannot be read", "HSET", &["info", "{}"])]
 #[tokio::test]
 async fn damage_is_seen_and_mended_by_another_push(

@@ -1,0 +1,79 @@
+//! Handlers in C: clang makes a core module, and this program a component of it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+};
+use wit_component::ComponentEncoder;
+
+use super::tools::{self, is_there, run};
+use super::{Project, sources};
+use crate::failure::Failure;
+
+/// Newest first.
+const CLANGS: [&str; 5] = ["clang-19", "clang-18", "clang-17", "clang-16", "clang"];
+
+pub(crate) fn build(project: &Project, output: &Path) -> Result<(), Failure> {
+    let clang = clang()?;
+    let sdk = sources::sdk(project)?;
+    let mut sources = c_files(&project.directory)?;
+    sources.extend(c_files(&project.directory.join("src")).unwrap_or_default());
+    sources.extend(c_files(&sdk.join("src"))?);
+    sources.extend(c_files(&sdk.join("bindings"))?);
+    let core = project.target("core.wasm");
+    tools::make_folder(&project.target(""))?;
+    let mut command = Command::new(clang);
+    command
+        .args(["--target=wasm32-wasi", "-Oz", "-std=c11", "-Wall", "-mexec-model=reactor"])
+        .args(["-ffunction-sections", "-Wl,--gc-sections", "-Wl,--strip-debug"])
+        .arg("-I")
+        .arg(sdk.join("include"))
+        .arg("-I")
+        .arg(sdk.join("bindings"))
+        .arg("-I")
+        .arg(&project.directory)
+        .args(&sources)
+        .arg(sdk.join("bindings/worker_component_type.o"))
+        .arg("-o")
+        .arg(&core)
+        .current_dir(&project.directory);
+    run("compiling", &mut command)?;
+    let wrong = |error| Failure::new(format!("{}: no component can be made of it: {error:#}", core.display()));
+    let component = ComponentEncoder::default()
+        .validate(true)
+        .module(&tools::read(&core)?)
+        .and_then(|encoder| {
+            encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)
+        })
+        .and_then(|mut encoder| encoder.encode())
+        .map_err(wrong)?;
+    tools::write(output, &component)
+}
+
+/// The sources in a folder; tests run on the machine that builds.
+fn c_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let entries =
+        folder.read_dir().map_err(|error| Failure::new(format!("{}: {error}", folder.display())))?;
+    let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.retain(|path| {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        name.ends_with(".c") && !name.starts_with("test") && !name.ends_with("_test.c")
+    });
+    files.sort();
+    Ok(files)
+}
+
+/// A clang that compiles to WebAssembly with a C library.
+fn clang() -> Result<&'static str, Failure> {
+    let missing = || {
+        let packages = "clang lld wasi-libc libclang-rt-dev-wasm32";
+        Failure::usage(format!(
+            "building a handler in C needs `clang` with the C library of WASI\nhint: Debian: `apt-get install {packages}`"
+        ))
+    };
+    let clang = CLANGS.into_iter().find(|name| is_there(name)).ok_or_else(missing)?;
+    let libraries = ["/usr/include/wasm32-wasi", "/usr/share/wasi-sysroot", "/opt/wasi-sdk/share/wasi-sysroot"];
+    if libraries.iter().any(|path| Path::new(path).is_dir()) { Ok(clang) } else { Err(missing()) }
+}
