@@ -8,11 +8,13 @@ use gristmill_core::backoff::Backoff;
 use gristmill_core::units::{parse_amount, parse_duration, parse_rate, parse_size};
 
 mod handler;
+mod project;
 mod shared;
 
 pub(crate) use handler::{
     ChangeArguments, HandlerCommand, PushArguments, RollbackArguments, TargetArguments,
 };
+pub(crate) use project::{BuildArguments, NewArguments};
 pub(crate) use shared::{BreakerCommand, CoreDumpCommand, LimiterCommand, SettingCommand};
 
 /// A worker for BullMQ queues that runs every job in its own WebAssembly sandbox.
@@ -40,6 +42,10 @@ pub(crate) struct Global {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Make a handler project that builds and passes its own test
+    New(NewArguments),
+    /// Make the component of a handler project, check and measure it
+    Build(BuildArguments),
     /// Run one attempt of a handler, without Redis
     Run(RunArguments),
     /// Serve every handler of a directory and swap it when its file changes
@@ -310,6 +316,9 @@ pub(crate) struct AddArguments {
     /// The job's data: JSON, or `@FILE` to read it from a file, or `-` for standard input
     #[arg(long, default_value = "{}", value_name = "JSON")]
     pub data: String,
+    /// Add it even if its data does not fit the schema of its handler
+    #[arg(long)]
+    pub unchecked: bool,
     /// Not before this has passed
     #[arg(long, value_parser = parse_duration)]
     pub delay: Option<Duration>,

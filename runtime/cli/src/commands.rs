@@ -1,11 +1,13 @@
 //! One file a command.
 
+pub(crate) mod build;
 pub(crate) mod check;
 pub(crate) mod core_dump;
 pub(crate) mod dev;
 pub(crate) mod handler;
 pub(crate) mod job;
 pub(crate) mod limiter;
+pub(crate) mod new;
 pub(crate) mod queue;
 pub(crate) mod run;
 pub(crate) mod schedule;

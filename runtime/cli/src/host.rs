@@ -17,7 +17,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tracing_subscriber::EnvFilter;
 
+use crate::arguments::Global;
 use crate::failure::Failure;
+use crate::settings;
 
 /// Log lines go to stderr; `GRISTMILL_LOG` filters them (`debug`, `warn`).
 pub(crate) fn log_to_stderr() {
@@ -61,6 +63,14 @@ pub(crate) fn guest_runtime(threads: Option<usize>) -> Result<Runtime, Failure> 
 pub(crate) fn compiler(timeout: std::time::Duration) -> Option<Compiler> {
     let program = std::env::current_exe().ok()?;
     Some(Compiler { program, timeout })
+}
+
+/// A sandbox for one attempt at a time, with the worker's cache.
+pub(crate) fn small_sandbox(global: &Global, max_memory: u64) -> Result<Sandbox, Failure> {
+    let worker = settings::interpret(global, None, true).config.worker;
+    let (cache_dir, cache_size) = (worker.cache_dir, worker.cache_size);
+    let compiler = compiler(worker.compile_timeout);
+    Sandbox::new(Settings { slots: 1, max_memory, cache_dir, cache_size, compiler }).map_err(Failure::usage)
 }
 
 /// A sandbox as large as the configuration needs.

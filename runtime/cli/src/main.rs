@@ -5,6 +5,7 @@ mod commands;
 mod failure;
 mod host;
 mod output;
+mod project;
 mod settings;
 
 use std::process::ExitCode;
@@ -38,6 +39,8 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Dev(dev) => commands::dev::dev(&dev, &global),
         Command::Worker => commands::worker::worker(&global),
         Command::Check => commands::check::check(&global),
+        Command::New(arguments) => commands::new::new(&arguments, &global),
+        Command::Build(arguments) => commands::build::build(&arguments, &global),
         Command::Handler(handler) => commands::handler::handler(handler, &global),
         Command::Job(job) => commands::job::job(job, &global),
         Command::Flow(flow) => commands::job::flow(&flow, &global),

@@ -107,32 +107,3 @@ impl Project {
         }
     }
 }
-
-/// The custom section with the JSON Schema of the job's data.
-const SCHEMA_SECTION: &str = "gristmill:schema";
-
-/// Adds the JSON Schema of the job's data to a component, if there is any.
-fn append_schema(component: &mut Vec<u8>, schema: &[u8]) {
-    if schema.is_empty() {
-        return;
-    }
-    let mut content = Vec::new();
-    push_length(&mut content, SCHEMA_SECTION.len());
-    content.extend(SCHEMA_SECTION.as_bytes());
-    content.extend(schema);
-    component.push(0);
-    push_length(component, content.len());
-    component.extend(content);
-}
-
-/// A length as WebAssembly writes it, LEB128.
-fn push_length(to: &mut Vec<u8>, mut length: usize) {
-    loop {
-        let low = u8::try_from(length & 0x7f).unwrap_or_default();
-        length >>= 7;
-        to.push(if length == 0 { low } else { low | 0x80 });
-        if length == 0 {
-            return;
-        }
-    }
-}

@@ -275,6 +275,8 @@ pub struct JobType {
     pub limiters: Vec<Charge>,
     /// Breakers that must let a job start, and hear how it ended.
     pub breakers: Vec<String>,
+    /// Data is checked against the handler's schema before it starts.
+    pub check_data: bool,
     /// Core dumps that are kept of attempts that broke off; 0 makes none.
     pub core_dumps: u64,
 }

@@ -44,6 +44,9 @@ pub struct ModuleInfo {
     pub by: String,
     /// When, ms since the epoch.
     pub at_ms: u64,
+    /// The JSON Schema of the job's data, where the handler has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<serde_json::Value>,
     /// Signatures, one line each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signatures: Vec<String>,

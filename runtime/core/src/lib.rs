@@ -19,6 +19,7 @@ pub mod pressure;
 pub mod retry;
 pub mod schedule;
 pub mod scheduler;
+pub mod schema;
 pub mod service;
 pub mod setting;
 pub mod settlement;

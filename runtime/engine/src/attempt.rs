@@ -18,6 +18,7 @@ use gristmill_core::settlement::{Action, Settlement};
 use gristmill_core::units::show_size;
 use gristmill_queue::{Lock, Queue, Taken};
 use gristmill_sandbox::{Attempt, Interrupter, Module, Report};
+use gristmill_telemetry::TypeMetrics;
 use gristmill_telemetry::event::{AttemptEnded, InstanceReused, JobRefused, QueueEvent};
 use tokio::sync::{mpsc, watch};
 
@@ -193,6 +194,9 @@ impl Executor {
         let Some((module, version)) = served.choose(pinned, (self.context.random)()) else {
             return Some(Action::Release);
         };
+        if let Some(problem) = data_problem(job_type, module, &attempt.job.data) {
+            return Some(self.refuse(taken, &of, &problem, facts, &job_type.policy));
+        }
         self.wait_for_memory(&attempt).await;
         // Right before the start, so that what waits for memory has not been charged.
         let passed = match Box::pin(self.admit(taken, &attempt, job_type)).await {
@@ -243,6 +247,19 @@ impl Executor {
 }
 
 impl Executor {
+    /// Ends a job whose data is not what its handler takes; it would not be in another attempt.
+    fn refuse(
+        &self,
+        taken: &Taken,
+        of: &TypeMetrics,
+        reason: &str,
+        facts: &Facts<'_>,
+        policy: &JobPolicy,
+    ) -> Action {
+        JobRefused { of, queue: &self.queue, id: &taken.id, reason }.emit();
+        refuse(reason, false, facts, policy, (self.context.random)())
+    }
+
     /// While the process is over its soft limit. Ended from outside meanwhile, the attempt says so itself.
     async fn wait_for_memory(&self, attempt: &Attempt) {
         let mut phase = self.phase.clone();
@@ -311,6 +328,13 @@ impl Executor {
             voice.note(format!("[warn] {count} more {what} were dropped: the attempt's ceiling was reached"));
         }
     }
+}
+
+/// Why a job's data does not fit the schema of the handler that would run it.
+fn data_problem(job_type: &JobType, module: &Module, data: &[u8]) -> Option<String> {
+    let schema = module.schema().filter(|_| job_type.check_data)?;
+    let problem = schema.check(data).err()?;
+    Some(format!("data: the job's data does not fit the handler's schema: {problem}"))
 }
 
 fn limits_of(options: &JobOptions, job_type: &JobType) -> Arc<Limits> {

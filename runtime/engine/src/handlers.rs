@@ -46,6 +46,8 @@ pub(crate) struct JobType {
     pub limiters: Vec<Charge>,
     /// Breakers that must let it start.
     pub breakers: Vec<String>,
+    /// Data is checked against the handler's schema.
+    pub check_data: bool,
     /// Where its attempts that break off leave core dumps.
     pub core_dumps: Option<Arc<CoreDumps>>,
     /// Where its module comes from.
@@ -204,6 +206,13 @@ impl Handlers {
         let queues = self.queues.load();
         let types = queues.get(queue)?;
         types.get(name).or_else(|| types.get("*")).cloned()
+    }
+
+    /// Why the handler that serves a job name would not take this data; `None` if it would, or it is not known here.
+    #[must_use]
+    pub fn data_problem(&self, queue: &str, name: &str, data: &[u8]) -> Option<String> {
+        let served = self.job_type(queue, name)?.served.load_full();
+        served.stable.as_ref()?.schema()?.check(data).err()
     }
 
     /// The job types of a queue.
@@ -372,6 +381,7 @@ fn job_types(
                 holds_queue: job.holds_queue,
                 limiters: job.limiters.clone(),
                 breakers: job.breakers.clone(),
+                check_data: job.check_data,
                 core_dumps: CoreDumps::new(job.core_dumps).map(Arc::new),
                 source: job.handler.clone(),
             };

@@ -8,6 +8,7 @@ use redis::Value;
 
 use crate::connection::Connection;
 use crate::error::QueueError;
+use crate::modules::ModuleStoreError;
 use crate::script::DEPLOY;
 use crate::subscription::Subscription;
 use crate::turn::text;
@@ -99,6 +100,21 @@ impl Connection {
             Some((Target::parse(&text(field))?, serde_json::from_str::<Deployment>(&text(row)).ok()?))
         };
         Ok(pairs(found).into_iter().filter_map(row).collect())
+    }
+
+    /// The JSON Schema of the data that jobs of this name must have, by the stable version of what is deployed for it; `None`
+    /// where nothing is, or it has none.
+    pub async fn schema_for(&self, queue: &str, name: &str) -> Result<Option<serde_json::Value>, QueueError> {
+        for job in [name, "*"] {
+            let target = Target { queue: queue.to_owned(), job: job.to_owned() };
+            let Some(deployment) = self.deployment(&target).await? else { continue };
+            return match self.module_info(&deployment.stable).await {
+                Ok(info) => Ok(info.schema),
+                Err(ModuleStoreError::Queue(error)) => Err(error),
+                Err(_) => Ok(None),
+            };
+        }
+        Ok(None)
     }
 
     /// One deployment.

@@ -64,6 +64,14 @@ impl SandboxError {
 /// A handler cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ModuleError {
+    /// The JSON Schema of its data cannot be used.
+    #[error("handler `{name}` has a schema of its data that cannot be used: {detail}")]
+    Schema {
+        /// What it was loaded as.
+        name: String,
+        /// What is wrong.
+        detail: String,
+    },
     /// Compiling it did not end in time.
     #[error(
         "compiling handler `{name}` took longer than {}; make it smaller, or raise `worker.compile_timeout`",

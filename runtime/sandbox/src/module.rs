@@ -5,6 +5,7 @@ use std::sync::Arc;
 pub use gristmill_core::deployment::MAX_MODULE_BYTES;
 use gristmill_core::deployment::digest_of;
 use gristmill_core::limits::Limits;
+use gristmill_core::schema::{Schema, section};
 use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
@@ -54,6 +55,7 @@ struct Inner {
     imports: Vec<String>,
     wit: String,
     start_memory: u64,
+    schema: Option<Schema>,
 }
 
 impl Module {
@@ -105,6 +107,12 @@ impl Module {
         self.0.start_memory
     }
 
+    /// The JSON Schema of the job's data, where the handler has one.
+    #[must_use]
+    pub fn schema(&self) -> Option<&Schema> {
+        self.0.schema.as_ref()
+    }
+
     pub(crate) fn pre(&self) -> &WorkerPre<Guest> {
         &self.0.pre
     }
@@ -120,6 +128,7 @@ impl Module {
         max_memory: u64,
     ) -> Result<Self, ModuleError> {
         check_header(name, wasm)?;
+        let schema = schema(name, wasm)?;
         let digest = digest_of(wasm);
         let kept = || cache.and_then(|cache| cache.load(&machine.engine, &digest));
         let component = match (kept(), cache.zip(compiler)) {
@@ -168,6 +177,7 @@ impl Module {
             imports,
             wit,
             start_memory,
+            schema,
         })))
     }
 }
@@ -179,6 +189,11 @@ impl std::fmt::Debug for Module {
             .field("digest", &self.0.digest)
             .finish_non_exhaustive()
     }
+}
+
+fn schema(name: &str, wasm: &[u8]) -> Result<Option<Schema>, ModuleError> {
+    let unusable = |detail| ModuleError::Schema { name: name.to_owned(), detail };
+    section(wasm).map(Schema::parse).transpose().map_err(unusable)
 }
 
 fn check_header(name: &str, wasm: &[u8]) -> Result<(), ModuleError> {

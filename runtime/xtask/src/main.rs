@@ -7,6 +7,7 @@ mod hostile;
 mod registry;
 mod rig;
 mod scheduling;
+mod sdk;
 mod steps;
 mod test;
 

@@ -140,6 +140,14 @@ pub(crate) fn need_python() -> Result<()> {
     install("python3", &["python3", "python3-venv"], "python")
 }
 
+/// A compiler for handlers in C, with the C library of WASI.
+pub(crate) fn need_clang() -> Result<()> {
+    if has("clang-19") && Path::new("/usr/include/wasm32-wasi").exists() {
+        return Ok(());
+    }
+    install("clang-19", &["clang-19", "lld-19", "wasi-libc", "libclang-rt-19-dev-wasm32"], "llvm@19")
+}
+
 /// A browser that runs without a screen, for what people see of our jobs.
 pub(crate) fn need_chromium() -> Result<()> {
     need("chromium", &["chromium"], "chromium")

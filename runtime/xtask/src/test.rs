@@ -7,7 +7,7 @@ use crate::steps::{
     build_host, command, need_chromium, need_docker_registry, need_node, need_python, need_redis, root, run,
     say,
 };
-use crate::{guests, hostile, registry, scheduling};
+use crate::{guests, hostile, registry, scheduling, sdk};
 
 #[derive(Debug, Args)]
 pub(crate) struct TestArguments {
@@ -32,6 +32,9 @@ enum Part {
     Scheduling,
     /// Handlers swapped, tried and taken back under load: 200 swaps when named, else 30
     Registry,
+    /// Handlers in every language: a new project of each, and the
+    /// same questions to the guests of all SDKs; the examples too when named
+    Sdk,
     /// Hostile guests beside a healthy queue on the real binary: 200 of each kind when named, else 20
     Hostile,
 }
@@ -73,6 +76,9 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
     if runs(Part::Registry) {
         need_docker_registry()?;
         registry::prove(&build_host(false)?, arguments.parts.contains(&Part::Registry))?;
+    }
+    if runs(Part::Sdk) {
+        sdk::prove(&build_host(false)?, arguments.parts.contains(&Part::Sdk))?;
     }
     if runs(Part::Hostile) {
         let times = if arguments.parts.contains(&Part::Hostile) { 200 } else { 20 };

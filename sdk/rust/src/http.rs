@@ -179,6 +179,21 @@ impl Request {
         host::send(&self)
     }
 
+    /// Sends the request and hands over the response's body piece by piece, as it comes, so that it need not fit into memory.
+    /// The response has an empty body then. `max_body` bounds all pieces together.
+    ///
+    /// ```
+    /// # use gristmill::{http::{Request, Response}, testing};
+    /// # testing::answer(Ok(Response::new(200, "a long text")));
+    /// let mut length = 0;
+    /// let response = Request::get("https://example.com/export").stream(|piece| length += piece.len())?;
+    /// assert_eq!((response.status, length), (200, 11));
+    /// # Ok::<_, gristmill::http::HttpError>(())
+    /// ```
+    pub fn stream(self, mut piece: impl FnMut(&[u8])) -> Result<Response, HttpError> {
+        host::stream(&self, &mut piece)
+    }
+
     pub(crate) fn url(&self) -> Result<Url, HttpError> {
         Url::parse(&self.uri).map_err(|reason| HttpError::Url { url: self.uri.clone(), reason })
     }

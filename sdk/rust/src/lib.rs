@@ -62,6 +62,7 @@ pub use error::{Failure, JobError};
 /// ```
 pub use gristmill_sdk_macros::handler;
 pub use job::Job;
+pub use run::parse;
 
 /// For the code that [`macro@handler`] makes; nothing here is stable.
 #[doc(hidden)]

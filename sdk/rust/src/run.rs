@@ -33,8 +33,14 @@ pub trait IsResult {}
 
 impl<R: Serialize> IsResult for Result<R, JobError> {}
 
-/// The typed form of a job's data; data of another form is a permanent error that names the place.
-pub(crate) fn parse<T: DeserializeOwned>(data: &[u8]) -> Result<T, JobError> {
+/// The typed form of a job's data, from JSON; data of another form is a permanent error that names the place. The handler's
+/// own data comes through this already.
+///
+/// ```
+/// let error = gristmill::parse::<Vec<u8>>(b"[1, 2, 300]").unwrap_err();
+/// assert!(error.message().contains("at `[2]`"), "{error}");
+/// ```
+pub fn parse<T: DeserializeOwned>(data: &[u8]) -> Result<T, JobError> {
     serde_json::from_slice(data).map_err(|error| misfit::<T>(data, &error))
 }
 

@@ -34,7 +34,7 @@ async fn run(command: JobCommand, config: &Config, as_json: bool) -> Result<Exit
     let queue = |name: &str| Queue::new(connection.clone(), &config.redis.prefix, name);
     let now = Clock::System.now_ms();
     match command {
-        JobCommand::Add(arguments) => add::add(&queue(&arguments.queue), *arguments, as_json).await,
+        JobCommand::Add(arguments) => add::add(&queue(&arguments.queue), *arguments, config, as_json).await,
         JobCommand::Show { queue: name, id } => show(&queue(&name), &id, as_json).await,
         JobCommand::List(arguments) => list(&queue(&arguments.queue), &arguments, as_json).await,
         JobCommand::Logs { queue: name, id, from, count } => {

@@ -9,7 +9,7 @@ use gristmill_core::limits::Limits;
 use gristmill_core::metric::MetricRecord;
 use gristmill_core::outcome::{Failure as JobFailure, Outcome};
 use gristmill_core::units::{show_duration, show_size};
-use gristmill_sandbox::{Allow, Attempt, Host, Interrupter, Level, Report, Sandbox, Settings};
+use gristmill_sandbox::{Allow, Attempt, Host, Interrupter, Level, Report};
 use serde::Serialize;
 
 use crate::arguments::{Global, RunArguments};
@@ -68,12 +68,7 @@ pub(crate) fn run(arguments: RunArguments, global: &Global) -> Result<ExitCode, 
     };
     let allow = Allow::http(arguments.allow_http.iter().map(String::as_str));
     let allow = allow.map_err(|e| Failure::problems(e.iter().map(ToString::to_string).collect()))?;
-    let worker = settings::interpret(global, None, true).config.worker;
-    let (cache_dir, cache_size) = (worker.cache_dir, worker.cache_size);
-    let compiler = host::compiler(worker.compile_timeout);
-    let sandbox =
-        Sandbox::new(Settings { slots: 1, max_memory: limits.memory, cache_dir, cache_size, compiler })
-            .map_err(Failure::usage)?;
+    let sandbox = host::small_sandbox(global, limits.memory)?;
     let module = sandbox.load(&arguments.file, limits.fuel.is_some()).map_err(Failure::usage)?;
     module.fits(&limits).map_err(Failure::usage)?;
 

@@ -26,8 +26,9 @@ pub(crate) fn build(project: &Project, output: &Path) -> Result<(), Failure> {
     tools::make_folder(&project.target(""))?;
     let mut command = Command::new(clang);
     command
-        .args(["--target=wasm32-wasi", "-Oz", "-std=c11", "-Wall", "-mexec-model=reactor"])
-        .args(["-ffunction-sections", "-Wl,--gc-sections", "-Wl,--strip-debug"])
+        .args(["--target=wasm32-wasi", "-Oz", "-std=gnu11", "-Wall", "-mexec-model=reactor"])
+        // A stack that overflows then leaves the memory, and traps, instead of running into data.
+        .args(["-Wl,--strip-debug", "-Wl,--stack-first", "-Wl,-z,stack-size=262144"])
         .arg("-I")
         .arg(sdk.join("include"))
         .arg("-I")
@@ -40,7 +41,8 @@ pub(crate) fn build(project: &Project, output: &Path) -> Result<(), Failure> {
         .arg(&core)
         .current_dir(&project.directory);
     run("compiling", &mut command)?;
-    let wrong = |error| Failure::new(format!("{}: no component can be made of it: {error:#}", core.display()));
+    let wrong =
+        |error| Failure::new(format!("{}: no component can be made of it: {error:#}", core.display()));
     let component = ComponentEncoder::default()
         .validate(true)
         .module(&tools::read(&core)?)
@@ -59,7 +61,8 @@ fn c_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.retain(|path| {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        name.ends_with(".c") && !name.starts_with("test") && !name.ends_with("_test.c")
+        let is_c = path.extension().is_some_and(|extension| extension == "c");
+        is_c && !name.starts_with("test") && !name.ends_with("_test.c")
     });
     files.sort();
     Ok(files)
@@ -68,12 +71,13 @@ fn c_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
 /// A clang that compiles to WebAssembly with a C library.
 fn clang() -> Result<&'static str, Failure> {
     let missing = || {
-        let packages = "clang lld wasi-libc libclang-rt-dev-wasm32";
+        let packages = "clang-19 lld-19 wasi-libc libclang-rt-19-dev-wasm32";
         Failure::usage(format!(
             "building a handler in C needs `clang` with the C library of WASI\nhint: Debian: `apt-get install {packages}`"
         ))
     };
     let clang = CLANGS.into_iter().find(|name| is_there(name)).ok_or_else(missing)?;
-    let libraries = ["/usr/include/wasm32-wasi", "/usr/share/wasi-sysroot", "/opt/wasi-sdk/share/wasi-sysroot"];
+    let libraries =
+        ["/usr/include/wasm32-wasi", "/usr/share/wasi-sysroot", "/opt/wasi-sdk/share/wasi-sysroot"];
     if libraries.iter().any(|path| Path::new(path).is_dir()) { Ok(clang) } else { Err(missing()) }
 }

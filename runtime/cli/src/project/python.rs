@@ -5,14 +5,19 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use gristmill_core::schema::append;
 use toml::Table;
 
 use super::tools::{self, PYTHON, is_stale, run};
 use super::{Project, sources};
 use crate::failure::Failure;
 
-/// Its version decides which CPython runs handlers.
+/// Its version decides which `CPython` runs handlers.
 const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
+/// The world of the SDK's components.
+const WORLD: &str = "gristmill:python/component";
+/// The `CPython` that it carries.
+const VERSION: &str = "3.14";
 /// The module with the handler, unless `[tool.gristmill]` names another.
 const MODULE: &str = "handler";
 
@@ -61,14 +66,19 @@ pub(crate) fn build(project: &Project, output: &Path) -> Result<(), Failure> {
     }
 
     let mut componentize = Command::new(venv.join("bin/componentize-py"));
-    componentize.arg("-d").arg(&wit).args(["-w", "worker", "componentize", "entry"]);
+    // The SDK's world is the contract's, and what it needs of `wasi:http`.
+    componentize.arg("--quiet").arg("-d").arg(&wit).arg("-d").arg(sdk.join("gristmill/wit"));
+    componentize.args(["-w", WORLD, "componentize", "entry"]);
     for path in [&entry, &project.directory, &sdk, &project.target("site-packages")] {
         componentize.arg("-p").arg(path);
     }
     componentize.arg("-o").arg(output).current_dir(&project.directory);
     run("making the component", &mut componentize)?;
     let mut component = tools::read(output)?;
-    super::append_schema(&mut component, schema.stdout.trim_ascii());
+    let schema = schema.stdout.trim_ascii();
+    if !schema.is_empty() {
+        append(&mut component, schema);
+    }
     tools::write(output, &component)
 }
 
@@ -79,7 +89,8 @@ fn install(project: &Project, settings: &Settings, venv: &Path, python: &Path) -
     }
     let pip = || {
         let mut pip = Command::new(python);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).current_dir(&project.directory);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .current_dir(&project.directory);
         pip
     };
     run("installing the tools", pip().arg(COMPONENTIZE_PY).args(&settings.dependencies))?;
@@ -88,10 +99,26 @@ fn install(project: &Project, settings: &Settings, venv: &Path, python: &Path) -
     tools::make_folder(&site)?;
     if !settings.dependencies.is_empty() {
         let mut pure = pip();
-        pure.arg("--target").arg(&site).args(&settings.dependencies);
+        pure.arg("--target").arg(&site).args(["--python-version", VERSION, "--only-binary=:all:"]);
+        pure.args(&settings.dependencies);
         run("installing the packages of pyproject.toml", &mut pure)?;
     }
+    remove_native(&site)?;
     tools::write(&venv.join("ready"), b"")
+}
+
+/// Machine code cannot run in a component; packages that only speed up by it go on without.
+fn remove_native(folder: &Path) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::new(format!("{}: {error}", folder.display()));
+    for entry in folder.read_dir().map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.is_dir() {
+            remove_native(&path)?;
+        } else if path.extension().is_some_and(|extension| extension == "so") {
+            fs::remove_file(&path).map_err(failed)?;
+        }
+    }
+    Ok(())
 }
 
 fn settings(manifest: &Path) -> Result<Settings, Failure> {

@@ -24,14 +24,15 @@ pub(crate) fn build(project: &Project, output: &Path) -> Result<(), Failure> {
     // The same once more, which builds nothing, for the path of what it built.
     let mut ask = build();
     ask.args(["--message-format", "json", "--quiet"]).stderr(Stdio::null());
-    let told = ask.output().map_err(|error| Failure::new(format!("`cargo`: {error}")))?;
-    let built = component_of(&String::from_utf8_lossy(&told.stdout), &project.directory).ok_or_else(|| {
-        Failure::usage(format!(
-            "{}/Cargo.toml builds no component\nhint: it needs `[lib]` with `crate-type = [\"cdylib\"]`",
-            project.directory.display()
-        ))
-    })?;
-    tools::write(output, &tools::read(&built)?)
+    let messages = ask.output().map_err(|error| Failure::new(format!("`cargo`: {error}")))?.stdout;
+    let component =
+        component_of(&String::from_utf8_lossy(&messages), &project.directory).ok_or_else(|| {
+            Failure::usage(format!(
+                "{}/Cargo.toml builds no component\nhint: it needs `[lib]` with `crate-type = [\"cdylib\"]`",
+                project.directory.display()
+            ))
+        })?;
+    tools::write(output, &tools::read(&component)?)
 }
 
 /// The component of the package in this directory, from cargo's messages.
@@ -66,10 +67,13 @@ fn need_target() -> Result<(), Failure> {
 /// A manifest of this repository without what it inherits from the workspace.
 pub(crate) fn standalone(manifest: &[u8], workspace: &[u8]) -> Result<String, Failure> {
     let parse = |bytes: &[u8]| {
-        String::from_utf8_lossy(bytes).parse::<Table>().map_err(|error| Failure::new(format!("Cargo.toml: {error}")))
+        String::from_utf8_lossy(bytes)
+            .parse::<Table>()
+            .map_err(|error| Failure::new(format!("Cargo.toml: {error}")))
     };
     let (mut manifest, workspace) = (parse(manifest)?, parse(workspace)?);
-    let shared = |table: &str| workspace.get("workspace").and_then(|w| w.get(table)).and_then(toml::Value::as_table);
+    let shared =
+        |table: &str| workspace.get("workspace").and_then(|w| w.get(table)).and_then(toml::Value::as_table);
     manifest.remove("lints");
     manifest.remove("dev-dependencies");
     if let Some(package) = manifest.get_mut("package").and_then(toml::Value::as_table_mut) {

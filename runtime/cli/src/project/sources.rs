@@ -47,7 +47,11 @@ pub(crate) fn unpack(project: &Project) -> Result<(), Failure> {
         let within = file.path().strip_prefix(language).unwrap_or(file.path());
         // A file that tools would take for one of this repository's own has another name there.
         let name = within.to_string_lossy();
-        let name = name.strip_suffix(".in").unwrap_or(&name).replace("gitignore", ".gitignore").replace("npmrc", ".npmrc");
+        let name = name
+            .strip_suffix(".in")
+            .unwrap_or(&name)
+            .replace("gitignore", ".gitignore")
+            .replace("npmrc", ".npmrc");
         let text = String::from_utf8_lossy(file.contents());
         let text = text.replace("{{name}}", &project.name);
         write(&project.directory.join(name), text.as_bytes())?;

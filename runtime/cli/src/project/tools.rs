@@ -17,12 +17,8 @@ pub(crate) struct Tool {
     pub install: &'static str,
 }
 
-pub(crate) const CARGO: Tool = Tool {
-    program: "cargo",
-    version: "--version",
-    least: (1, 85),
-    install: "see https://rustup.rs",
-};
+pub(crate) const CARGO: Tool =
+    Tool { program: "cargo", version: "--version", least: (1, 85), install: "see https://rustup.rs" };
 pub(crate) const NODE: Tool = Tool {
     program: "node",
     version: "--version",
@@ -99,7 +95,7 @@ fn show(command: &Command) -> String {
     let short = |text: &std::ffi::OsStr| {
         let path = Path::new(text);
         let near = path.strip_prefix(command.get_current_dir().unwrap_or(&here)).unwrap_or(path);
-        near.display().to_string()
+        if near.as_os_str().is_empty() { ".".to_owned() } else { near.display().to_string() }
     };
     let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).map(short).collect();
     words.join(" ")
@@ -149,7 +145,10 @@ mod tests {
     fn a_tool_that_is_missing_or_too_old_is_named_with_the_remedy() {
         let missing = Tool { program: "gristmill-no-such-tool", ..NODE };
         let told = missing.check("JavaScript").unwrap_err().to_string();
-        assert!(told.contains("`gristmill-no-such-tool` 20.0") && told.contains("apt-get install nodejs"), "{told}");
+        assert!(
+            told.contains("`gristmill-no-such-tool` 20.0") && told.contains("apt-get install nodejs"),
+            "{told}"
+        );
         let old = Tool { program: "cargo", version: "--version", least: (999, 0), install: "wait" };
         let told = old.check("Rust").unwrap_err().to_string();
         assert!(told.contains("999.0 or newer; `cargo --version` says cargo 1."), "{told}");

@@ -1,10 +1,13 @@
 //! One job, or some.
 
+use std::collections::HashMap;
+
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use gristmill_core::new_job::NewJobOptions;
+use gristmill_core::schema::Schema;
 use gristmill_core::service::Added;
 use gristmill_queue::{Finished, Flow, JobView, NewJob, STATES, add_all, add_flow};
 use serde::{Deserialize, Serialize};
@@ -14,6 +17,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::error::{ApiError, ApiResult};
 use super::{Api, MAX_PAGE, Params, now_ms, optional, required};
+use crate::server::Pages;
 
 /// A job to add.
 #[derive(Deserialize, ToSchema)]
@@ -72,6 +76,28 @@ fn new_jobs(bodies: Vec<NewJobBody>) -> ApiResult<Vec<NewJob>> {
     if problems.is_empty() { Ok(jobs) } else { Err(ApiError::problems(problems)) }
 }
 
+/// Refuses data that the handler's schema refuses, where this worker serves the queue or something is deployed for it.
+async fn check_data<'a>(pages: &Pages, jobs: impl Iterator<Item = (&'a str, &'a NewJob)>) -> ApiResult<()> {
+    let mut schemas: HashMap<(String, String), Option<Schema>> = HashMap::new();
+    let mut problems = Vec::new();
+    for (number, (queue, job)) in jobs.enumerate() {
+        let mut problem = pages.sources.handlers.data_problem(queue, &job.name, job.data.as_bytes());
+        if problem.is_none() && !pages.sources.queues.iter().any(|served| served == queue) {
+            let of = (queue.to_owned(), job.name.clone());
+            if !schemas.contains_key(&of) {
+                let found = pages.connected().await?.schema_for(queue, &job.name).await?;
+                schemas.insert(
+                    of.clone(),
+                    found.and_then(|json| Schema::parse(json.to_string().as_bytes()).ok()),
+                );
+            }
+            problem = schemas[&of].as_ref().and_then(|schema| schema.check(job.data.as_bytes()).err());
+        }
+        problems.extend(problem.map(|why| format!("job {number}: the data of `{}`: {why}", job.name)));
+    }
+    if problems.is_empty() { Ok(()) } else { Err(ApiError::problems(problems)) }
+}
+
 /// Add one job, or a list of jobs of which all or none are added
 #[utoipa::path(
     post, path = "/api/v1/queues/{queue}/jobs", tag = "jobs", params(("queue" = String, Path)),
@@ -82,6 +108,7 @@ pub(super) async fn add(State(pages): Api, Path(name): Path<String>, body: Bytes
     let queue = pages.queue(&name).await?;
     let (bodies, many) = read(&body)?;
     let jobs = new_jobs(bodies)?.into_iter().map(|job| (name.clone(), job)).collect::<Vec<_>>();
+    check_data(&pages, jobs.iter().map(|(queue, job)| (queue.as_str(), job))).await?;
     let added = add_all(queue.connection(), &pages.sources.prefix, &jobs, now_ms()).await?;
     let mut added = added.into_iter().map(AddedBody::from);
     Ok(match (many, added.next()) {
@@ -102,6 +129,13 @@ pub(super) async fn add(State(pages): Api, Path(name): Path<String>, body: Bytes
 pub(super) async fn add_tree(State(pages): Api, body: String) -> ApiResult<Response> {
     let flow = Flow::parse(&body).map_err(ApiError::problems)?;
     let connection = pages.connected().await?;
+    let mut nodes = vec![&flow];
+    let mut at = 0;
+    while let Some(node) = nodes.get(at) {
+        nodes.extend(&node.children);
+        at += 1;
+    }
+    check_data(&pages, nodes.iter().map(|node| (node.queue.as_str(), &node.job))).await?;
     let new_id = || uuid::Uuid::now_v7().to_string();
     let added = add_flow(&connection, &pages.sources.prefix, &flow, new_id, now_ms()).await?;
     Ok((StatusCode::CREATED, Json(added)).into_response())

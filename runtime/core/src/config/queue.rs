@@ -192,6 +192,7 @@ fn job_type<'a>(
     let breakers = reader.get(&mut section, "breakers", &TEXTS, &[], Vec::new());
     let names_of = breakers.value.iter().map(String::as_str);
     check_known(reader, &breakers.place, "breaker", &shared.guards.breakers, names_of);
+    let check_data = reader.get(&mut section, "check_data", &FLAG, &[], false);
     let core_dumps = reader.get(&mut section, "core_dumps", &COUNT, &[], 0);
     if core_dumps.value > MAX_CORE_DUMPS {
         let message = format!("`{}.core_dumps` is more than {MAX_CORE_DUMPS}", section.path);
@@ -235,6 +236,7 @@ fn job_type<'a>(
         holds_queue,
         limiters,
         breakers: breakers.value,
+        check_data: check_data.value,
         core_dumps: core_dumps.value.min(MAX_CORE_DUMPS),
     })
 }

@@ -14,6 +14,7 @@ fn info(wasm: &[u8]) -> ModuleInfo {
         imports: vec!["gristmill:job/log@0.1.0".into()],
         by: "me".into(),
         at_ms: 7,
+        schema: None,
         signatures: Vec::new(),
     }
 }

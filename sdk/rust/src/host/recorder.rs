@@ -129,6 +129,12 @@ fn record(kind: MetricKind, name: &str, value: f64, labels: &[(String, String)])
     });
 }
 
+pub(crate) fn stream(request: &Request, piece: &mut dyn FnMut(&[u8])) -> Result<Response, HttpError> {
+    let response = send(request)?;
+    piece(&response.body);
+    Ok(Response { body: Vec::new(), ..response })
+}
+
 pub(crate) fn send(request: &Request) -> Result<Response, HttpError> {
     let host = request.url()?.authority;
     with(|recorder| {

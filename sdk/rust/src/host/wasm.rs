@@ -10,7 +10,7 @@ pub(crate) use context::{
     cancelled, deadline, digest, enqueued_at, header, headers, remaining, scheduled_at, traceparent,
     tracestate,
 };
-pub(crate) use http::send;
+pub(crate) use http::{send, stream};
 pub(crate) use service::*;
 
 fn level(level: Level) -> log::Level {

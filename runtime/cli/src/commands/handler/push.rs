@@ -51,6 +51,7 @@ pub(super) async fn push(
         imports: module.imports().to_vec(),
         by: who(),
         at_ms: now_ms,
+        schema: module.schema().map(|schema| schema.json().clone()),
         signatures,
     };
     tell_of_imports(&info, job_type);

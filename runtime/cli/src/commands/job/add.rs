@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use gristmill_core::backoff::Backoff;
 use gristmill_core::clock::Clock;
+use gristmill_core::config::{Config, Handler};
 use gristmill_core::new_job::NewJobOptions;
+use gristmill_core::schema::{Schema, section};
 use gristmill_core::service::Added;
 use gristmill_queue::{
     AddedFlow, Connection, EventReader, Flow, JobView, NewJob, Queue, add_flow, check_custom_id,
     check_queue_name,
 };
+use gristmill_sandbox::Sandbox;
 use serde_json::{Map, Value, json};
 
 use crate::arguments::AddArguments;
@@ -49,7 +52,35 @@ fn options(arguments: &AddArguments) -> Result<NewJobOptions, Failure> {
     NewJobOptions::read(&options).map_err(Failure::problems)
 }
 
-pub(crate) async fn add(queue: &Queue, arguments: AddArguments, as_json: bool) -> Result<ExitCode, Failure> {
+/// Refuses data that the schema of the handler refuses: that of the configuration's file, or of what is deployed.
+async fn check_data(queue: &Queue, config: &Config, name: &str, data: &str) -> Result<(), Failure> {
+    let types = config.queues.get(queue.name()).map(|queue| &queue.jobs);
+    let schema = match types
+        .and_then(|types| types.get(name).or_else(|| types.get("*")))
+        .map(|job| &job.handler)
+    {
+        // A file that cannot be read is for the worker to say.
+        Some(Handler::File(path)) => {
+            Sandbox::read(path).ok().and_then(|wasm| section(&wasm).map(<[u8]>::to_vec))
+        }
+        _ => {
+            queue.connection().schema_for(queue.name(), name).await?.map(|json| json.to_string().into_bytes())
+        }
+    };
+    let Some(schema) = schema.and_then(|text| Schema::parse(&text).ok()) else { return Ok(()) };
+    schema.check(data.as_bytes()).map_err(|problem| {
+        Failure::usage(format!(
+            "the job was not added: its data does not fit the schema of its handler: {problem}\nhint: `--unchecked` adds it all the same"
+        ))
+    })
+}
+
+pub(crate) async fn add(
+    queue: &Queue,
+    arguments: AddArguments,
+    config: &Config,
+    as_json: bool,
+) -> Result<ExitCode, Failure> {
     check_queue_name(queue.name()).map_err(Failure::usage)?;
     let job = NewJob {
         name: arguments.name.clone(),
@@ -57,6 +88,9 @@ pub(crate) async fn add(queue: &Queue, arguments: AddArguments, as_json: bool) -
         options: options(&arguments)?,
         parent: None,
     };
+    if !arguments.unchecked {
+        check_data(queue, config, &job.name, &job.data).await?;
+    }
     if let Some(id) = &arguments.job_id {
         check_custom_id(id).map_err(Failure::usage)?;
     }

@@ -20,6 +20,12 @@ const WRITE: usize = 4 << 10;
 const READ: u64 = 64 << 10;
 
 pub(crate) fn send(request: &Request) -> Result<Response, HttpError> {
+    let mut body = Vec::new();
+    let response = stream(request, &mut |piece| body.extend_from_slice(piece))?;
+    Ok(Response { body, ..response })
+}
+
+pub(crate) fn stream(request: &Request, piece: &mut dyn FnMut(&[u8])) -> Result<Response, HttpError> {
     let url = request.url()?;
     let (outgoing, body) = outgoing(request, &url)?;
     let options = request.timeout.map(options).transpose()?;
@@ -33,7 +39,7 @@ pub(crate) fn send(request: &Request) -> Result<Response, HttpError> {
 
     pending.subscribe().block();
     match pending.get() {
-        Some(Ok(Ok(response))) => read(&response, request.max_body, &url),
+        Some(Ok(Ok(response))) => read(&response, request.max_body, &url, piece),
         Some(Ok(Err(code))) => Err(failed(&url, &code)),
         _ => Err(broken("the response was taken already")),
     }
@@ -89,31 +95,44 @@ fn write(stream: &OutputStream, bytes: &[u8]) {
     }
 }
 
-fn read(response: &IncomingResponse, max: usize, url: &Url) -> Result<Response, HttpError> {
+fn read(
+    response: &IncomingResponse,
+    max: usize,
+    url: &Url,
+    piece: &mut dyn FnMut(&[u8]),
+) -> Result<Response, HttpError> {
     let status = response.status();
     let headers = response.headers().entries();
     let headers = headers.into_iter().map(|(n, v)| (n, String::from_utf8_lossy(&v).into_owned())).collect();
     let body: IncomingBody = response.consume().map_err(|()| broken("the response was read already"))?;
     let stream = body.stream().map_err(|()| broken("the response was read already"))?;
-    let body = read_body(&stream, max, url)?;
-    Ok(Response { status, headers, body })
+    read_body(&stream, max, url, piece)?;
+    Ok(Response { status, headers, body: Vec::new() })
 }
 
-fn read_body(stream: &InputStream, max: usize, url: &Url) -> Result<Vec<u8>, HttpError> {
-    let mut body = Vec::new();
+fn read_body(
+    stream: &InputStream,
+    max: usize,
+    url: &Url,
+    piece: &mut dyn FnMut(&[u8]),
+) -> Result<(), HttpError> {
+    let mut length = 0;
     loop {
         match stream.blocking_read(READ) {
-            Ok(bytes) => body.extend_from_slice(&bytes),
-            Err(StreamError::Closed) => return Ok(body),
+            Ok(bytes) => {
+                length += bytes.len();
+                if length > max {
+                    return Err(HttpError::TooLarge { max });
+                }
+                piece(&bytes);
+            }
+            Err(StreamError::Closed) => return Ok(()),
             Err(StreamError::LastOperationFailed(error)) => {
                 return Err(HttpError::Failed {
                     host: url.authority.clone(),
                     reason: error.to_debug_string(),
                 });
             }
-        }
-        if body.len() > max {
-            return Err(HttpError::TooLarge { max });
         }
     }
 }

@@ -1,0 +1,10 @@
+// The host, inside a component.
+export * as breaker from 'gristmill:job/circuit-breaker@0.1.0';
+export * as context from 'gristmill:job/context@0.1.0';
+export * as enqueue from 'gristmill:job/enqueue@0.1.0';
+export * as limit from 'gristmill:job/rate-limit@0.1.0';
+export * as log from 'gristmill:job/log@0.1.0';
+export * as metrics from 'gristmill:job/metrics@0.1.0';
+export * as progress from 'gristmill:job/progress@0.1.0';
+export * as secrets from 'gristmill:job/secrets@0.1.0';
+export * as state from 'gristmill:job/state@0.1.0';
