@@ -196,9 +196,9 @@ function queueSection({ jobs = { '*': {} }, ...settings }) {
 /**
  * Starts a worker and waits until it is ready.
  * `queues` maps queue names to their sections (concurrency, jobs), `worker` is the section of that
- * name; `config` replaces the whole file; `peer: 'node'` starts BullMQ's worker whatever PEER says.
+ * name; `sections` are more of the file; `config` replaces it whole; `peer: 'node'` starts BullMQ's worker whatever PEER says.
  */
-export async function startWorker({ redis, queues = {}, worker = {}, server = {}, secrets = {}, limiters = {}, breakers = {}, config, env = {}, peer = ours ? 'gristmill' : 'node' }) {
+export async function startWorker({ redis, queues = {}, worker = {}, server = {}, secrets = {}, limiters = {}, breakers = {}, sections: more = {}, config, env = {}, peer = ours ? 'gristmill' : 'node' }) {
   const dir = await makeFolder('worker');
   const port = await freePort();
   const name = worker.name ?? `worker-${randomUUID().slice(0, 8)}`;
@@ -212,6 +212,7 @@ export async function startWorker({ redis, queues = {}, worker = {}, server = {}
     secrets,
     limiters,
     breakers,
+    ...more,
     queues: Object.fromEntries(sections),
   };
   await writeFile(file, stringify(whole));

@@ -8,11 +8,15 @@ use gristmill_core::backoff::Backoff;
 use gristmill_core::units::{parse_amount, parse_duration, parse_rate, parse_size};
 
 mod handler;
+mod monitor;
 mod project;
 mod shared;
 
 pub(crate) use handler::{
     ChangeArguments, HandlerCommand, PushArguments, RollbackArguments, TargetArguments,
+};
+pub(crate) use monitor::{
+    AlertCommand, ScaleCommand, SupervisorArguments, TopArguments, WorkerArguments, WorkerCommand,
 };
 pub(crate) use project::{BuildArguments, NewArguments};
 pub(crate) use shared::{BreakerCommand, CoreDumpCommand, LimiterCommand, SettingCommand};
@@ -50,8 +54,28 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Serve every handler of a directory and swap it when its file changes
     Dev(DevArguments),
-    /// Serve the configured queues
-    Worker,
+    /// Serve the configured queues; `list`: the workers that are there
+    Worker(WorkerArguments),
+    /// Start and stop workers on this machine, as many as the queues need
+    Supervisor(SupervisorArguments),
+    /// Queues, workers and alerts at a glance
+    Top(TopArguments),
+    /// Check the surroundings, and say what to do
+    Doctor,
+    /// What is wrong, and saying that you know
+    #[command(subcommand)]
+    Alert(AlertCommand),
+    /// How many workers there should be, and why
+    #[command(subcommand)]
+    Scale(ScaleCommand),
+    /// List the workers that are there
+    #[command(hide = true)]
+    WorkerList,
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
     /// Check configuration and handlers; print the effective values and their sources
     Check,
     /// Put handlers into the registry, deploy them, take them back

@@ -3,12 +3,12 @@
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
-use gristmill_control::{Bound, Heartbeat, Sources};
+use gristmill_control::{Bound, Heartbeat, Identity, Sources};
 use gristmill_core::clock::Clock;
 use gristmill_core::config::Config;
 use gristmill_core::units::{show_duration, show_size};
 use gristmill_engine::{Context, Control, Drained, Handlers, Worker};
-use gristmill_queue::{Connection, Keys, Server};
+use gristmill_queue::{Connection, Keys, Monitor, Server};
 use gristmill_registry::Policy;
 use gristmill_sandbox::{Compiler, Sandbox, Settings};
 use gristmill_telemetry::Metrics;
@@ -20,6 +20,9 @@ use tracing_subscriber::EnvFilter;
 use crate::arguments::Global;
 use crate::failure::Failure;
 use crate::settings;
+
+/// For telling the other workers that this one ends.
+const LEAVE: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Log lines go to stderr; `GRISTMILL_LOG` filters them (`debug`, `warn`).
 pub(crate) fn log_to_stderr() {
@@ -151,24 +154,35 @@ pub(crate) async fn build(config: Config, reread: Reread) -> Result<Host, Failur
         guests: guests.handle().clone(),
     };
     let heartbeat = Heartbeat::new(clock);
+    let identity = identity(&config, bound.address());
+    let counted = connection.clone();
     let redis = server(&config.redis);
     let prefix = config.redis.prefix.clone();
     let queues = config.queues.keys().cloned().collect();
     let worker = Worker::new(config.clone(), connection, Arc::clone(&handlers), context);
     let control = worker.control();
     let heartbeat_of = heartbeat.clone();
-    let tokens = config.server.tokens.clone();
     let sources = Sources {
         metrics,
         control,
         handlers: Arc::clone(&handlers),
         heartbeat: heartbeat_of,
         redis,
-        tokens,
+        config: Arc::new(config.clone()),
+        identity,
+        connection: counted,
         prefix,
         queues,
     };
     Ok(Host { worker, handlers, guests, bound, sources, heartbeat, config, reread })
+}
+
+/// Who this process is among all workers.
+fn identity(config: &Config, listen: std::net::SocketAddr) -> Identity {
+    let host = sysinfo::System::host_name().unwrap_or_else(|| "unknown".to_owned());
+    let name = config.worker.name.clone().unwrap_or_else(|| format!("{host}-{}", std::process::id()));
+    let (id, started_ms) = (uuid::Uuid::now_v7().to_string(), Clock::System.now_ms());
+    Identity { id, name, host, started_ms, listen: listen.to_string() }
 }
 
 impl Host {
@@ -185,6 +199,8 @@ impl Host {
         let reload = Arc::new(Reload { handlers, config, reread });
         let signals = tokio::spawn(obey_signals(control, reload, Arc::clone(&hurry))?);
         let beat = tokio::spawn(heartbeat.run());
+        let monitor = Monitor::new(sources.connection.clone(), &sources.prefix);
+        let id = sources.identity.id.clone();
         bound.serve(sources).map_err(Failure::new)?;
         ready();
         let drained = tokio::select! {
@@ -194,6 +210,12 @@ impl Host {
                 Drained { timed_out: true, again: None, cut_short: true }
             }
         };
+        // Whoever looks at workers need not wait until this one is missed; nor need the one that looks after all next.
+        let leave = async {
+            let _ = monitor.leave(&id).await;
+            let _ = monitor.step_down(&id).await;
+        };
+        let _ = tokio::time::timeout(LEAVE, leave).await;
         signals.abort();
         beat.abort();
         // A guest that does not yield within its epoch must not keep the process.

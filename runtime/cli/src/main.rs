@@ -10,9 +10,9 @@ mod settings;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, Command, WorkerCommand};
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
@@ -37,7 +37,22 @@ fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     match command {
         Command::Run(run) => commands::run::run(run, &global),
         Command::Dev(dev) => commands::dev::dev(&dev, &global),
-        Command::Worker => commands::worker::worker(&global),
+        Command::Worker(arguments) => match arguments.command {
+            Some(WorkerCommand::List) => commands::monitor::workers(&global),
+            None => commands::worker::worker(arguments.listen, &global),
+        },
+        Command::WorkerList => commands::monitor::workers(&global),
+        Command::Supervisor(arguments) => commands::supervisor::supervisor(&arguments, &global),
+        Command::Top(arguments) => commands::top::top(&arguments, &global),
+        Command::Doctor => commands::doctor::doctor(&global),
+        Command::Alert(alert) => commands::monitor::alert(alert, &global),
+        Command::Scale(scale) => commands::monitor::scale(scale, &global),
+        Command::Completions { shell } => {
+            let mut out = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "gristmill", &mut out);
+            std::io::Write::write_all(&mut std::io::stdout(), &out)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Check => commands::check::check(&global),
         Command::New(arguments) => commands::new::new(&arguments, &global),
         Command::Build(arguments) => commands::build::build(&arguments, &global),

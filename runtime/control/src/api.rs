@@ -5,8 +5,10 @@
 mod core_dumps;
 mod deployments;
 mod error;
+mod events;
 mod guard;
 mod jobs;
+mod monitor;
 mod queues;
 mod schedulers;
 mod shared;
@@ -50,6 +52,10 @@ const MAX_PAGE: usize = 1_000;
         (name = "core dumps", description = "What instances held as they broke off"),
         (name = "settings", description = "What is changed while workers run"),
         (name = "audit", description = "Who changed what"),
+        (name = "health", description = "How queues do, now and before"),
+        (name = "workers", description = "Who serves, and what runs"),
+        (name = "alerts", description = "What is wrong, and who knows"),
+        (name = "scaling", description = "How many workers there should be"),
     )
 )]
 struct Document;
@@ -112,6 +118,19 @@ fn described() -> OpenApiRouter<Arc<Pages>> {
         .routes(routes!(shared::settings))
         .routes(routes!(shared::set, shared::unset))
         .routes(routes!(audit))
+        .routes(routes!(monitor::session))
+        .routes(routes!(monitor::health))
+        .routes(routes!(monitor::history))
+        .routes(routes!(monitor::statistics))
+        .routes(routes!(monitor::anomalies))
+        .routes(routes!(monitor::workers))
+        .routes(routes!(monitor::alerts))
+        .routes(routes!(monitor::acknowledge))
+        .routes(routes!(monitor::scaling))
+        .routes(routes!(monitor::scaling_history))
+        .routes(routes!(events::events))
+        .routes(routes!(jobs::flow))
+        .routes(routes!(jobs::schema))
 }
 
 /// The longest that a call may take, its body included: clearing a long queue takes a while, a body does not.
@@ -186,7 +205,7 @@ mod tests {
         let document = described().split_for_parts().1;
         let document = serde_json::to_value(&document).unwrap();
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.len(), 33);
+        assert_eq!(paths.len(), 46);
         for (path, methods) in paths {
             assert!(path.starts_with("/api/v1/"), "{path}");
             for (method, operation) in methods.as_object().unwrap() {

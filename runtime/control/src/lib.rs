@@ -1,9 +1,15 @@
-//! HTTP: metrics, health and the API, on a thread of their own so that they answer while handlers use every core.
+//! HTTP: metrics, health and the API, and looking after all queues: history, alerts, scaling. On a thread of their own, so that
+//! they go on while handlers use every core.
 
 mod api;
+mod beat;
 mod connections;
 mod health;
+mod keda;
+mod load;
+mod observer;
+mod pace;
 mod server;
 
 pub use health::Heartbeat;
-pub use server::{Bound, ControlError, Sources};
+pub use server::{Bound, ControlError, Identity, Sources};

@@ -9,14 +9,15 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use gristmill_core::config::Token;
+use gristmill_core::config::Config;
 use gristmill_engine::{Control, Handlers, Phase};
-use gristmill_queue::{Connection, Queue, STATES, Server};
+use gristmill_queue::{Connection, Monitor, Queue, STATES, Server};
 use gristmill_telemetry::Metrics;
 use tokio::sync::Mutex;
 
 use crate::connections;
 use crate::health::Heartbeat;
+use crate::pace::Pace;
 
 /// How long a page waits for Redis before it goes on with what it has.
 const REDIS_WAIT: Duration = Duration::from_millis(800);
@@ -50,12 +51,31 @@ pub struct Sources {
     pub heartbeat: Heartbeat,
     /// For a connection of the server's own.
     pub redis: Server,
-    /// Who may use the API.
-    pub tokens: Vec<Token>,
+    /// What the worker was started with.
+    pub config: Arc<Config>,
+    /// Who this worker is.
+    pub identity: Identity,
+    /// The worker's own connection, whose calls are counted.
+    pub connection: Connection,
     /// BullMQ's prefix.
     pub prefix: String,
     /// Queues whose counts are shown.
     pub queues: Vec<String>,
+}
+
+/// Who a worker is among all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Unique to the process.
+    pub id: String,
+    /// `worker.name`, or the host's name and the process.
+    pub name: String,
+    /// The host's name.
+    pub host: String,
+    /// When it started, ms since the epoch.
+    pub started_ms: u64,
+    /// Where its pages answer.
+    pub listen: String,
 }
 
 /// An address that is ours, not yet served.
@@ -90,7 +110,12 @@ impl Bound {
         let serve = move || {
             let _: Result<(), std::io::Error> = runtime.block_on(async move {
                 let listener = tokio::net::TcpListener::from_std(self.listener)?;
-                connections::serve(listener, router(sources)).await
+                let pages = Arc::new(Pages { sources, redis: Mutex::new(None), pace: Pace::default() });
+                let router = router(&pages);
+                tokio::select! {
+                    served = connections::serve(listener, router) => served,
+                    () = beside(pages) => Ok(()),
+                }
             });
         };
         std::thread::Builder::new()
@@ -105,16 +130,27 @@ pub(crate) struct Pages {
     pub(crate) sources: Sources,
     /// Opened at the first page that needs it; reconnects by itself from then on.
     redis: Mutex<Option<Connection>>,
+    /// How fast callers of the API may be.
+    pub(crate) pace: Pace,
 }
 
-fn router(sources: Sources) -> Router {
-    let pages = Arc::new(Pages { sources, redis: Mutex::new(None) });
+/// What goes on beside the pages, for as long as it is polled.
+async fn beside(pages: Arc<Pages>) {
+    tokio::join!(
+        crate::beat::run(Arc::clone(&pages)),
+        crate::observer::run(Arc::clone(&pages)),
+        crate::keda::run(pages),
+        std::future::pending::<()>(),
+    );
+}
+
+fn router(pages: &Arc<Pages>) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz/live", get(live))
         .route("/healthz/ready", get(ready))
-        .merge(crate::api::routes(&pages))
-        .with_state(pages)
+        .merge(crate::api::routes(pages))
+        .with_state(Arc::clone(pages))
 }
 
 impl Pages {
@@ -124,6 +160,11 @@ impl Pages {
             *slot = Connection::open_at(&self.sources.redis).await.ok().map(|(connection, _)| connection);
         }
         slot.clone()
+    }
+
+    /// What workers keep together, on the server's own connection.
+    pub(crate) async fn monitor(&self) -> Option<Monitor> {
+        Some(Monitor::new(self.redis().await?, &self.sources.prefix))
     }
 
     /// Counts of the queues that answer in time; the others keep what they had.
@@ -142,6 +183,8 @@ impl Pages {
 
 async fn metrics(State(pages): State<Arc<Pages>>) -> impl IntoResponse {
     let _ = tokio::time::timeout(REDIS_WAIT, pages.count()).await;
+    let (calls, time) = pages.sources.connection.take_calls();
+    pages.sources.metrics.add_redis_calls(calls, time);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], pages.sources.metrics.render())
 }
 

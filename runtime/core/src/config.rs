@@ -13,20 +13,27 @@ use crate::limiter::{Charge, Limiter, Tier};
 use crate::limits::Limits;
 use crate::pressure::MemoryBounds;
 use crate::retry::JobPolicy;
+use crate::scaling::Range;
 use crate::scheduler::ClassShare;
 
+mod alerts;
 mod allow;
 mod environment;
 mod limiter;
 mod load;
+mod monitoring;
 mod queue;
 mod reader;
 mod registry;
+mod scaling;
 mod shares;
 
+pub use alerts::{ANOMALY_RULE, AlertTarget, Alerts, TargetKind};
 pub use load::{Input, Loaded, load};
+pub use monitoring::Monitoring;
 pub use reader::{Effective, Problem, Severity};
 pub use registry::{Registry, Require};
+pub use scaling::{Scaling, ScalingTarget};
 
 /// Everything a worker needs to know, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +46,12 @@ pub struct Config {
     pub worker: Worker,
     /// Which deployed modules are trusted.
     pub registry: Registry,
+    /// What is looked at, and how often.
+    pub monitoring: Monitoring,
+    /// When somebody is told, and who.
+    pub alerts: Alerts,
+    /// How many workers there should be.
+    pub scaling: Scaling,
     /// Rate limits that workers share, by name.
     pub limiters: BTreeMap<String, Limiter>,
     /// Circuit breakers that workers share, by name.
@@ -56,6 +69,17 @@ impl Config {
         Shares::of(self.worker.slots, &self.classes, &self.queues)
     }
 
+    /// How many workers a queue has at least and at most; those of a normal one where it is not in the configuration.
+    #[must_use]
+    pub fn workers_of(&self, queue: &str) -> Range {
+        let section = self.queues.get(queue);
+        let class = section.map_or(Class::default(), |section| section.class);
+        let range = self.scaling.ranges[class.index()];
+        let max = section.and_then(|section| section.max_workers).unwrap_or(range.max);
+        let min = section.and_then(|section| section.min_workers).unwrap_or(range.min.min(max));
+        Range { min, max: max.max(min) }
+    }
+
     /// What `new` changes that a running worker, started with `self`, cannot take up. Everything else, the job types of
     /// queues that are served already, can be replaced while jobs run.
     #[must_use]
@@ -70,6 +94,9 @@ impl Config {
         changed("[server]".to_owned(), self.server != new.server);
         changed("[worker]".to_owned(), self.worker != new.worker);
         changed("[registry]".to_owned(), self.registry != new.registry);
+        changed("[monitoring]".to_owned(), self.monitoring != new.monitoring);
+        changed("[alerts]".to_owned(), self.alerts != new.alerts);
+        changed("[scaling]".to_owned(), self.scaling != new.scaling);
         for (class, (old, new)) in Class::ALL.into_iter().zip(self.classes.iter().zip(&new.classes)) {
             changed(format!("[classes.{}]", class.as_str()), old != new);
         }
@@ -96,6 +123,8 @@ impl Config {
             changed(format!("[queues.{name}] weight"), old.weight != queue.weight && !follows);
             changed(format!("[queues.{name}] reserved"), old.reserved != queue.reserved);
             changed(format!("[queues.{name}] sla"), old.sla != queue.sla);
+            changed(format!("[queues.{name}] min_workers"), old.min_workers != queue.min_workers);
+            changed(format!("[queues.{name}] max_workers"), old.max_workers != queue.max_workers);
         }
         let grown = new.queues.iter().flat_map(|(name, queue)| {
             let larger = queue.jobs.iter().filter(|(_, kind)| kind.limits.memory > ceiling);
@@ -146,6 +175,8 @@ pub struct Token {
     pub role: Role,
     /// SHA-256 of the token, so that the configuration holds no secret.
     pub sha256: [u8; 32],
+    /// From when on it is refused, ms since the epoch; `None`: never.
+    pub expires_ms: Option<u64>,
 }
 
 /// What a token may do; each role includes those before it.
@@ -222,6 +253,10 @@ pub struct Queue {
     pub sla: Option<Duration>,
     /// Jobs that start per time, on all workers that have the same limit; one in the queue's `meta` wins.
     pub rate_limit: Option<(u64, Duration)>,
+    /// Workers that it has at least; `None` for what its class has.
+    pub min_workers: Option<u64>,
+    /// Workers that it has at most; `None` for what its class has.
+    pub max_workers: Option<u64>,
     /// Groups of jobs that take turns.
     pub groups: Option<Groups>,
     /// Job types by job name; `*` serves every other name.

@@ -2,12 +2,15 @@
 //! randomness are arguments, so every rule has a table or property test beside it.
 
 pub mod adaptive;
+pub mod alert;
+pub mod anomaly;
 pub mod backoff;
 pub mod breaker;
 pub mod clock;
 pub mod config;
 pub mod core_dump;
 pub mod deployment;
+pub mod health;
 pub mod job;
 pub mod limiter;
 pub mod limits;
@@ -17,6 +20,8 @@ pub mod options;
 pub mod outcome;
 pub mod pressure;
 pub mod retry;
+pub mod sample;
+pub mod scaling;
 pub mod schedule;
 pub mod scheduler;
 pub mod schema;
@@ -24,4 +29,5 @@ pub mod service;
 pub mod setting;
 pub mod settlement;
 pub mod sketch;
+pub mod tally;
 pub mod units;

@@ -215,6 +215,13 @@ impl Handlers {
         served.stable.as_ref()?.schema()?.check(data).err()
     }
 
+    /// The JSON Schema of the data of jobs of this name; `None` where their handler has none, or is not known here.
+    #[must_use]
+    pub fn schema(&self, queue: &str, name: &str) -> Option<serde_json::Value> {
+        let served = self.job_type(queue, name)?.served.load_full();
+        Some(served.stable.as_ref()?.schema()?.json().clone())
+    }
+
     /// The job types of a queue.
     pub(crate) fn job_types(&self, queue: &str) -> Vec<Arc<JobType>> {
         self.queues.load().get(queue).map(|types| types.values().cloned().collect()).unwrap_or_default()

@@ -3,10 +3,12 @@
 mod link;
 mod server;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use redis::aio::{MultiplexedConnection, PubSub};
 use redis::{Cmd, Value};
+use tokio::time::Instant;
 
 pub(crate) use link::Dedicated;
 use link::Link;
@@ -29,6 +31,14 @@ const MAX_RECONNECT_DELAY: Duration = Duration::from_millis(500);
 pub struct Connection {
     link: Link,
     address: std::sync::Arc<str>,
+    calls: std::sync::Arc<Calls>,
+}
+
+/// Calls that were answered, and the time that their answers took.
+#[derive(Default)]
+struct Calls {
+    count: AtomicU64,
+    micros: AtomicU64,
 }
 
 /// What the server says of itself.
@@ -40,6 +50,17 @@ pub struct ServerFacts {
     pub eviction: Option<String>,
     /// `standalone`, `cluster` or `sentinel`.
     pub mode: String,
+}
+
+/// What [`Connection::report`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerReport {
+    /// The fields of `INFO`.
+    pub fields: std::collections::BTreeMap<String, String>,
+    /// A round trip in the median, µs.
+    pub median_us: u64,
+    /// The server's clock, ms since the epoch.
+    pub time_ms: u64,
 }
 
 impl Connection {
@@ -56,7 +77,8 @@ impl Connection {
             Some(master) => Link::sentinel(server, master).await.map_err(wrap)?,
             None => first_that_answers(server).await.map_err(wrap)?,
         };
-        let connection = Self { link, address: std::sync::Arc::clone(&address) };
+        let calls = std::sync::Arc::default();
+        let connection = Self { link, address: std::sync::Arc::clone(&address), calls };
         let facts = connection.facts().await?;
         if facts.mode == "sentinel" {
             return Err(QueueError::IsSentinel { address: address.to_string() });
@@ -68,7 +90,8 @@ impl Connection {
             return Ok((connection, facts));
         }
         let link = Link::cluster(server).await.map_err(wrap)?;
-        Ok((Self { link, address: std::sync::Arc::clone(&address) }, facts))
+        let calls = std::sync::Arc::default();
+        Ok((Self { link, address: std::sync::Arc::clone(&address), calls }, facts))
     }
 
     /// The server's address without its password.
@@ -93,12 +116,32 @@ impl Connection {
 
     /// Sends one command.
     pub(crate) async fn call(&self, command: &Cmd) -> Result<Value, QueueError> {
-        self.link.call(command).await.map_err(|source| self.error(source))
+        let began = Instant::now();
+        let answer = self.link.call(command).await;
+        self.count(began);
+        answer.map_err(|source| self.error(source))
+    }
+
+    fn count(&self, began: Instant) {
+        let micros = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.calls.count.fetch_add(1, Ordering::Relaxed);
+        self.calls.micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// Calls since the last call of this, and the time that their answers took together. Those that block on a connection
+    /// of their own are not among them.
+    #[must_use]
+    pub fn take_calls(&self) -> (u64, Duration) {
+        let count = self.calls.count.swap(0, Ordering::Relaxed);
+        (count, Duration::from_micros(self.calls.micros.swap(0, Ordering::Relaxed)))
     }
 
     /// Sends commands together; answers in their order.
     pub(crate) async fn call_all(&self, commands: &redis::Pipeline) -> Result<Vec<Value>, QueueError> {
-        self.link.call_all(commands).await.map_err(|source| self.error(source))
+        let began = Instant::now();
+        let answers = self.link.call_all(commands).await;
+        self.count(began);
+        answers.map_err(|source| self.error(source))
     }
 
     /// A connection of its own, for calls that block longer than any response timeout.
@@ -135,6 +178,26 @@ impl Connection {
     /// True when the server answers.
     pub async fn ping(&self) -> Result<(), QueueError> {
         self.call(&redis::cmd("PING")).await.map(drop)
+    }
+
+    /// What the server says of itself, by the clock here and there, with the median of so many round trips.
+    pub async fn report(&self, pings: usize) -> Result<ServerReport, QueueError> {
+        let info = self.call(redis::cmd("INFO").arg("everything")).await?;
+        let text: String = redis::from_redis_value(info).map_err(|e| self.error(e.into()))?;
+        let field = |line: &str| line.split_once(':').map(|(k, v)| (k.to_owned(), v.trim().to_owned()));
+        let fields = text.lines().filter_map(field).collect();
+        let mut times = Vec::new();
+        for _ in 0..pings.max(1) {
+            let began = Instant::now();
+            self.ping().await?;
+            times.push(u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX));
+        }
+        times.sort_unstable();
+        let time = self.call(&redis::cmd("TIME")).await?;
+        let Value::Array(parts) = time else { return Err(self.unfit("the time")) };
+        let part = |n: usize| parts.get(n).map_or(0, crate::turn::number);
+        let time_ms = part(0) * 1_000 + part(1) / 1_000;
+        Ok(ServerReport { fields, median_us: times[times.len() / 2], time_ms })
     }
 
     async fn facts(&self) -> Result<ServerFacts, QueueError> {

@@ -27,6 +27,8 @@ script!(LIMIT, "limiting.lua", "limit.lua");
 script!(LIMITER_SHOW, "limiting.lua", "limiter_show.lua");
 script!(BREAKER, "limiting.lua", "breaking.lua", "breaker.lua");
 script!(DEPLOY, "deploy.lua");
+script!(LEAD, "lead.lua");
+script!(ALERT, "alert.lua");
 script!(PUT_CHUNK, "put_chunk.lua");
 script!(FINISH_BLOB, "finish_blob.lua");
 script!(RENEW, "renew.lua");

@@ -13,10 +13,12 @@ mod core_dump;
 mod deployment;
 mod guard;
 mod memory;
+mod monitor;
 
 pub use core_dump::CoreDumpMade;
 pub use deployment::{CanaryEnded, DeploymentFollowed, DeploymentRefused, NothingDeployed};
 pub use guard::{BreakerMoved, GuardAsked, SettingChanged};
+pub use monitor::{AlertMoved, Notified, ScalingDecided, TurnTaken};
 pub use memory::{JobTypeTooLarge, MemoryPressure, ReservationsCut};
 
 /// An attempt ended.
@@ -54,6 +56,9 @@ impl AttemptEnded<'_> {
         self.of.peak_memory.observe(self.peak_memory as f64);
         if let Some(fuel) = self.fuel {
             self.of.fuel.observe(fuel as f64);
+        }
+        if self.reason.is_some() || self.outcome == "completed" {
+            self.of.tally((self.reason.is_some(), self.outcome == "timeout"), self.elapsed, self.waited);
         }
         if let Some(reason) = self.reason {
             if reason.starts_with(POISON) {

@@ -4,6 +4,8 @@
 pub mod event;
 mod handler_metrics;
 mod metrics;
+mod specification;
 
 pub use handler_metrics::HandlerMetrics;
-pub use metrics::{Metrics, TypeMetrics};
+pub use metrics::{Metrics, QueueTallies, TypeMetrics};
+pub use specification::MetricSpec;

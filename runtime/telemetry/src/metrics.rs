@@ -1,16 +1,23 @@
 //! The metric families of the host, in one registry that is handed in, never global.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use gristmill_core::metric::MAX_LABEL_VALUE;
+use gristmill_core::sample::Sample;
+use gristmill_core::scaling::Decision;
+use gristmill_core::tally::Tally;
 use gristmill_core::units::cut;
+use prometheus::core::Collector;
 use prometheus::{
-    CounterVec, Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    Counter, CounterVec, Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
     IntGauge, IntGaugeVec, Opts, Registry, TextEncoder, exponential_buckets,
 };
 
 use crate::handler_metrics::HandlerMetrics;
+use crate::specification::MetricSpec;
 
 /// Every metric of one worker. Cheap to clone.
 #[derive(Clone)]
@@ -20,7 +27,13 @@ pub struct Metrics {
     handlers: Arc<HandlerMetrics>,
     /// By queue.
     types: Arc<Mutex<HashMap<String, ByName>>>,
+    /// Attempts that ended since the start.
+    ended: Arc<AtomicU64>,
+    specs: Arc<Vec<MetricSpec>>,
 }
+
+/// What attempts of a queue came to, by job name.
+pub type QueueTallies = (String, Vec<(String, Tally)>);
 
 /// One queue's job types by job name.
 type ByName = HashMap<String, Arc<TypeMetrics>>;
@@ -65,6 +78,14 @@ pub(crate) struct Families {
     pub breaker_calls: IntCounterVec,
     pub breaker_state: IntGaugeVec,
     pub queue_jobs: IntGaugeVec,
+    pub oldest_wait: GaugeVec,
+    pub workers: IntGaugeVec,
+    pub paused: IntGaugeVec,
+    pub desired_workers: IntGaugeVec,
+    pub alerts: IntGaugeVec,
+    pub notifications: IntCounterVec,
+    pub redis_calls: IntCounter,
+    pub redis_seconds: Counter,
 }
 
 /// One job type's series, looked up once so that an attempt costs no label search.
@@ -79,6 +100,9 @@ pub struct TypeMetrics {
     pub(crate) wait_seconds: Histogram,
     pub(crate) fuel: Histogram,
     pub(crate) peak_memory: Histogram,
+    /// What attempts came to since it was taken last. Written by attempts, taken by [`Metrics::take_tallies`].
+    tally: Mutex<Tally>,
+    ended: Arc<AtomicU64>,
 }
 
 impl TypeMetrics {
@@ -94,6 +118,20 @@ impl TypeMetrics {
 }
 
 impl TypeMetrics {
+    /// Counts an attempt for the history.
+    pub(crate) fn tally(
+        &self,
+        (failed, timeout): (bool, bool),
+        elapsed: std::time::Duration,
+        waited: Option<std::time::Duration>,
+    ) {
+        let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let micros = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.record(failed, timeout, micros, waited.map(millis));
+    }
+
     pub(crate) fn poison(&self) -> IntCounter {
         self.poison.with_label_values(&[self.queue.as_str(), self.job.as_str()])
     }
@@ -111,10 +149,12 @@ impl Metrics {
     /// Only when two families share a name.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let families = Arc::new(Families::register(&registry)?);
+        let (families, mut specs) = Families::register(&registry)?;
+        specs.sort_by(|a, b| a.name.cmp(&b.name));
+        let (families, specs) = (Arc::new(families), Arc::new(specs));
         #[cfg(target_os = "linux")]
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
-        Ok(Self { registry, families, handlers: Arc::default(), types: Arc::default() })
+        Ok(Self { registry, families, handlers: Arc::default(), types: Arc::default(), ended: Arc::default(), specs })
     }
 
     /// The series of one job type. Names come from producers, so a queue has series of its own for the first
@@ -148,7 +188,63 @@ impl Metrics {
             wait_seconds: self.families.wait_seconds.with_label_values(&labels),
             fuel: self.families.fuel.with_label_values(&labels),
             peak_memory: self.families.peak_memory.with_label_values(&labels),
+            tally: Mutex::default(),
+            ended: Arc::clone(&self.ended),
         }
+    }
+
+    /// What attempts came to since the last call, by queue and job name; only those that had any.
+    #[must_use]
+    pub fn take_tallies(&self) -> Vec<QueueTallies> {
+        let queues = self.types.lock().unwrap_or_else(PoisonError::into_inner);
+        let take = |(name, of): (&String, &Arc<TypeMetrics>)| {
+            let mut tally = of.tally.lock().unwrap_or_else(PoisonError::into_inner);
+            (tally.attempts() > 0).then(|| (name.clone(), std::mem::take(&mut *tally)))
+        };
+        let queues = queues.iter().map(|(queue, types)| (queue.clone(), types.iter().filter_map(take).collect()));
+        queues.filter(|(_, types): &QueueTallies| !types.is_empty()).collect()
+    }
+
+    /// Attempts that ended since the start.
+    #[must_use]
+    pub fn attempts_ended(&self) -> u64 {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// Slots of a queue that hold a job, and those that it may have.
+    #[must_use]
+    pub fn slots(&self, queue: &str) -> (u64, u64) {
+        let value = |family: &IntGaugeVec| u64::try_from(family.with_label_values(&[queue]).get()).unwrap_or(0);
+        (value(&self.families.slots_busy), value(&self.families.slots))
+    }
+
+    /// Says what a queue is like, as it was looked at last by any worker.
+    pub fn set_look(&self, queue: &str, look: &Sample) {
+        let families = &self.families;
+        let labels = [queue];
+        families.oldest_wait.with_label_values(&labels).set(look.oldest_wait_ms as f64 / 1e3);
+        families.workers.with_label_values(&labels).set(i64::try_from(look.staff.workers).unwrap_or(i64::MAX));
+        families.paused.with_label_values(&labels).set(i64::from(look.paused));
+    }
+
+    /// Says how many workers a queue should have.
+    pub fn set_scaling(&self, queue: &str, decision: &Decision) {
+        let desired = i64::try_from(decision.desired).unwrap_or(i64::MAX);
+        self.families.desired_workers.with_label_values(&[queue]).set(desired);
+    }
+
+    /// Says how many alerts hold; whatever is not named has none.
+    pub fn set_alerts(&self, alerts: &[(String, String, &'static str)]) {
+        self.families.alerts.reset();
+        for (rule, queue, severity) in alerts {
+            self.families.alerts.with_label_values(&[rule.as_str(), queue.as_str(), severity]).set(1);
+        }
+    }
+
+    /// Counts calls to Redis and the time that their answers took, since the last call of this.
+    pub fn add_redis_calls(&self, calls: u64, time: std::time::Duration) {
+        self.families.redis_calls.inc_by(calls);
+        self.families.redis_seconds.inc_by(time.as_secs_f64());
     }
 
     /// What handlers record.
@@ -194,6 +290,12 @@ impl Metrics {
         self.families.slot_seconds.with_label_values(&[queue]).inc_by(time.as_secs_f64());
     }
 
+    /// Every metric that a worker may show, but for those of handlers and of the process.
+    #[must_use]
+    pub fn specification(&self) -> &[MetricSpec] {
+        &self.specs
+    }
+
     /// Everything in Prometheus's text format.
     #[must_use]
     pub fn render(&self) -> Vec<u8> {
@@ -208,46 +310,61 @@ impl Metrics {
 
 impl Families {
     #[expect(clippy::too_many_lines, reason = "one list of all families")]
-    fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+    fn register(registry: &Registry) -> Result<(Self, Vec<MetricSpec>), prometheus::Error> {
+        let specs = RefCell::new(Vec::new());
+        let add = |collector: Box<dyn Collector>| {
+            specs.borrow_mut().extend(MetricSpec::of(&*collector));
+            registry.register(collector)
+        };
         let counter = |name: &str, help: &str, labels: &[&str]| {
             let family = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(family.clone()))?;
+            add(Box::new(family.clone()))?;
             Ok::<_, prometheus::Error>(family)
         };
         let gauge = |name: &str, help: &str, labels: &[&str]| {
             let family = IntGaugeVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(family.clone()))?;
+            add(Box::new(family.clone()))?;
             Ok::<_, prometheus::Error>(family)
         };
         let histogram = |name: &str, help: &str, buckets: Vec<f64>| {
             let family =
                 HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), &["queue", "job"])?;
-            registry.register(Box::new(family.clone()))?;
+            add(Box::new(family.clone()))?;
             Ok::<_, prometheus::Error>(family)
         };
         let panics = IntCounter::new("gristmill_panics_total", "Panics of the host that ended one attempt")?;
-        registry.register(Box::new(panics.clone()))?;
+        add(Box::new(panics.clone()))?;
         let timeout_seconds = GaugeVec::new(
             Opts::new("gristmill_timeout_seconds", "Timeout of job types with adaptive limits"),
             &["queue", "job"],
         )?;
-        registry.register(Box::new(timeout_seconds.clone()))?;
+        add(Box::new(timeout_seconds.clone()))?;
         let queue_weight = GaugeVec::new(
             Opts::new("gristmill_queue_weight", "Weight of a queue where slots are short"),
             &["queue"],
         )?;
-        registry.register(Box::new(queue_weight.clone()))?;
+        add(Box::new(queue_weight.clone()))?;
         let slot_seconds = CounterVec::new(
             Opts::new("gristmill_slot_seconds_total", "For how long attempts had their slots"),
             &["queue"],
         )?;
-        registry.register(Box::new(slot_seconds.clone()))?;
+        add(Box::new(slot_seconds.clone()))?;
         let worker_slots = IntGauge::new("gristmill_worker_slots", "Attempts of all queues at a time")?;
-        registry.register(Box::new(worker_slots.clone()))?;
+        add(Box::new(worker_slots.clone()))?;
+        let oldest_wait = GaugeVec::new(
+            Opts::new("gristmill_oldest_wait_seconds", "For how long the oldest job that could run has waited"),
+            &["queue"],
+        )?;
+        add(Box::new(oldest_wait.clone()))?;
+        let redis_calls = IntCounter::new("gristmill_redis_calls_total", "Calls to Redis that were answered")?;
+        add(Box::new(redis_calls.clone()))?;
+        let redis_seconds =
+            Counter::new("gristmill_redis_call_seconds_total", "Time that answers of Redis took")?;
+        add(Box::new(redis_seconds.clone()))?;
         // From 50 µs, what a small handler takes, to a few hours.
         let attempt = exponential_buckets(0.000_05, 4.0, 14)?;
         let wait = exponential_buckets(0.001, 4.0, 13)?;
-        Ok(Self {
+        let families = Self {
             jobs: counter(
                 "gristmill_jobs_total",
                 "Attempts by how they ended",
@@ -380,7 +497,20 @@ impl Families {
                 &["breaker"],
             )?,
             queue_jobs: gauge("bullmq_job_count", "Jobs by queue and state", &["queue", "state"])?,
-        })
+            oldest_wait,
+            workers: gauge("gristmill_workers", "Workers that serve a queue", &["queue"])?,
+            paused: gauge("gristmill_queue_paused", "1 while nobody may take a queue's jobs", &["queue"])?,
+            desired_workers: gauge("gristmill_desired_workers", "Workers that a queue should have", &["queue"])?,
+            alerts: gauge("gristmill_alerts", "Alerts that hold", &["rule", "queue", "severity"])?,
+            notifications: counter(
+                "gristmill_notifications_total",
+                "Messages about alerts and scaling",
+                &["target", "result"],
+            )?,
+            redis_calls,
+            redis_seconds,
+        };
+        Ok((families, specs.into_inner()))
     }
 }
 

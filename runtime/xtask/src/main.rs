@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod deploy;
 mod guests;
 mod hostile;
 mod registry;

@@ -153,6 +153,11 @@ pub(crate) fn need_chromium() -> Result<()> {
     need("chromium", &["chromium"], "chromium")
 }
 
+/// Prometheus with `promtool`. Debian starts it as a service where there are services; the tests start their own.
+pub(crate) fn need_prometheus() -> Result<()> {
+    need("promtool", &["prometheus"], "prometheus")
+}
+
 /// Builds the binary and answers its path.
 pub(crate) fn build_host(release: bool) -> Result<PathBuf> {
     say(if release { "building gristmill (release)" } else { "building gristmill" });

@@ -7,7 +7,7 @@ use crate::steps::{
     build_host, command, need_chromium, need_docker_registry, need_node, need_python, need_redis, root, run,
     say,
 };
-use crate::{guests, hostile, registry, scheduling, sdk};
+use crate::{deploy, guests, hostile, registry, scheduling, sdk};
 
 #[derive(Debug, Args)]
 pub(crate) struct TestArguments {
@@ -35,6 +35,8 @@ enum Part {
     /// Handlers in every language: a new project of each, and the
     /// same questions to the guests of all SDKs; the examples too when named
     Sdk,
+    /// What is in `deploy/`, with the tools of those who use it, and a real Prometheus
+    Deploy,
     /// Hostile guests beside a healthy queue on the real binary: 200 of each kind when named, else 20
     Hostile,
 }
@@ -79,6 +81,9 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
     }
     if runs(Part::Sdk) {
         sdk::prove(&build_host(false)?, arguments.parts.contains(&Part::Sdk))?;
+    }
+    if runs(Part::Deploy) {
+        deploy::prove(&build_host(false)?)?;
     }
     if runs(Part::Hostile) {
         let times = if arguments.parts.contains(&Part::Hostile) { 200 } else { 20 };
@@ -132,7 +137,7 @@ fn conformance() -> Result<()> {
     ];
     suite("server", &files, &page)?;
     // What these show does not depend on the kind of Redis, or they bring their own.
-    let once = ["bullboard-browser", "deployments", "keys", "memory", "python"]
+    let once = ["bullboard-browser", "deployments", "keys", "memory", "monitoring", "python"]
         .map(|name| format!("{name}.test.mjs"));
     files.retain(|name| !once.contains(name));
     for redis in ["cluster", "sentinel"] {

@@ -1,5 +1,6 @@
 //! `gristmill worker`: serves the configured queues until a signal drains it.
 
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
@@ -7,13 +8,18 @@ use crate::arguments::Global;
 use crate::failure::{DRAIN, Failure};
 use crate::{host, settings};
 
-pub(crate) fn worker(global: &Global) -> Result<ExitCode, Failure> {
-    let config = settings::accept(settings::read(global, false)?)?;
+pub(crate) fn worker(listen: Option<SocketAddr>, global: &Global) -> Result<ExitCode, Failure> {
+    let read = move |global: &Global| {
+        let mut config = settings::accept(settings::read(global, false)?)?;
+        config.server.listen = listen.unwrap_or(config.server.listen);
+        Ok::<_, Failure>(config)
+    };
+    let config = read(global)?;
     let runtime = host::host_runtime()?;
     let drained = runtime.block_on(async {
         let queues = config.queues.keys().cloned().collect::<Vec<_>>().join(", ");
         let global = global.clone();
-        let reread = Box::new(move || settings::accept(settings::read(&global, false)?));
+        let reread = Box::new(move || read(&global));
         let host = host::build(config, reread).await?;
         let metrics = format!("http://{}/metrics", host.address());
         let drained = host.run(|| tracing::info!(queues, %metrics, "serving")).await?;

@@ -36,7 +36,7 @@ pub(super) async fn get(
     headers: HeaderMap,
     Path(digest): Path<String>,
 ) -> ApiResult<Response> {
-    demand(&pages.sources.tokens, &headers, Role::Operator)?;
+    demand(&pages.sources.config.server.tokens, &headers, Role::Operator)?;
     let (_, file) = pages.connected().await?.core_dump(&digest).await?;
     Ok(([(header::CONTENT_TYPE, "application/wasm")], file).into_response())
 }

@@ -143,7 +143,7 @@ pub(super) struct ChangeBody {
 )]
 pub(super) async fn promote(
     State(pages): Api,
-    Extension(Caller(by)): Extension<Caller>,
+    Extension(Caller { who: by, .. }): Extension<Caller>,
     Path(queue): Path<String>,
     Params(query): Params<TypeQuery>,
     body: Bytes,
@@ -163,7 +163,7 @@ pub(super) async fn promote(
 )]
 pub(super) async fn roll_back(
     State(pages): Api,
-    Extension(Caller(by)): Extension<Caller>,
+    Extension(Caller { who: by, .. }): Extension<Caller>,
     Path(queue): Path<String>,
     Params(query): Params<TypeQuery>,
     body: Bytes,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use gristmill_core::config::{Role, Token};
@@ -19,24 +19,34 @@ use crate::server::Pages;
 /// Bytes of a path in an audit row.
 const MAX_PATH: usize = 1_024;
 
-/// Who calls: the name of a token, or `loopback`.
+/// Who calls.
 #[derive(Clone)]
-pub(super) struct Caller(pub String);
+pub(super) struct Caller {
+    /// The name of a token, or `loopback`.
+    pub who: String,
+    /// What they may do.
+    pub role: Role,
+}
 
 pub(super) async fn guard(State(pages): State<Arc<Pages>>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
     let needed = needed(request.method());
-    let who = match admit(&pages.sources.tokens, request.headers(), peer, needed) {
-        Ok(who) => who,
+    let tokens = &pages.sources.config.server.tokens;
+    let caller = match admit(tokens, request.headers(), peer, needed, now_ms()) {
+        Ok(caller) => caller,
         Err(error) => return error.into_response(),
     };
+    if let Err(wait) = pages.pace.ask(&caller.who, now_ms()) {
+        return too_fast(wait);
+    }
+    let who = caller.who.clone();
+    request.extensions_mut().insert(caller);
     if needed == Role::Viewer {
         return next.run(request).await;
     }
     let path = request.uri().path_and_query().map_or("", |path| path.as_str());
     let path = gristmill_core::units::cut(path, MAX_PATH).into_owned();
     let what = format!("{} {path}", request.method());
-    request.extensions_mut().insert(Caller(who.clone()));
     let response = next.run(request).await;
     let row = AuditRow { at_ms: now_ms(), who, what, status: response.status().as_u16() };
     tracing::info!(who = row.who, what = row.what, status = row.status, "asked for through the API");
@@ -45,6 +55,13 @@ pub(super) async fn guard(State(pages): State<Arc<Pages>>, mut request: Request,
     {
         tracing::warn!(%error, "the audit row above is not in Redis");
     }
+    response
+}
+
+fn too_fast(wait_ms: u64) -> Response {
+    let why = format!("too many calls; go on in {wait_ms} ms");
+    let mut response = ApiError::new(StatusCode::TOO_MANY_REQUESTS, why).into_response();
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1_000)));
     response
 }
 
@@ -59,7 +76,8 @@ fn admit(
     headers: &HeaderMap,
     peer: Option<SocketAddr>,
     needed: Role,
-) -> Result<String, ApiError> {
+    now_ms: u64,
+) -> Result<Caller, ApiError> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     if tokens.is_empty() {
         if !peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback()) {
@@ -76,7 +94,7 @@ fn admit(
                 "a request for another host or from another page",
             ));
         }
-        return Ok("loopback".to_owned());
+        return Ok(Caller { who: "loopback".to_owned(), role: Role::Admin });
     }
     let given = text(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
     let given = Sha256::digest(given.unwrap_or_default().trim().as_bytes());
@@ -87,6 +105,10 @@ fn admit(
         let why = "no known token; send `Authorization: Bearer TOKEN`";
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, why));
     };
+    if token.expires_ms.is_some_and(|expires| expires <= now_ms) {
+        let why = format!("token `{}` has expired", token.name);
+        return Err(ApiError::new(StatusCode::UNAUTHORIZED, why));
+    }
     if token.role < needed {
         let why = format!(
             "token `{}` has the role {}, this needs {}",
@@ -96,12 +118,12 @@ fn admit(
         );
         return Err(ApiError::new(StatusCode::FORBIDDEN, why));
     }
-    Ok(token.name.clone())
+    Ok(Caller { who: token.name.clone(), role: token.role })
 }
 
 /// For handlers that need more than the method says.
 pub(super) fn demand(tokens: &[Token], headers: &HeaderMap, role: Role) -> Result<(), ApiError> {
-    if tokens.is_empty() { Ok(()) } else { admit(tokens, headers, None, role).map(drop) }
+    if tokens.is_empty() { Ok(()) } else { admit(tokens, headers, None, role, now_ms()).map(drop) }
 }
 
 fn is_loopback_name(host: &str) -> bool {
@@ -135,13 +157,14 @@ mod tests {
         #[case] admitted: bool,
     ) {
         let peer = Some(peer.parse().unwrap());
-        assert_eq!(admit(&[], &headers(given), peer, Role::Operator).is_ok(), admitted);
+        assert_eq!(admit(&[], &headers(given), peer, Role::Operator, 0).is_ok(), admitted);
     }
 
     #[rstest::rstest]
     #[case("Bearer look", Role::Viewer, Ok("eyes"))]
     #[case("Bearer look", Role::Operator, Err(StatusCode::FORBIDDEN))]
     #[case("Bearer turn", Role::Operator, Ok("hands"))]
+    #[case("Bearer old", Role::Viewer, Err(StatusCode::UNAUTHORIZED))]
     #[case("Bearer guess", Role::Viewer, Err(StatusCode::UNAUTHORIZED))]
     #[case("look", Role::Viewer, Err(StatusCode::UNAUTHORIZED))]
     fn with_tokens(#[case] given: &str, #[case] needed: Role, #[case] expected: Result<&str, StatusCode>) {
@@ -149,10 +172,16 @@ mod tests {
             name: name.to_owned(),
             role,
             sha256: Sha256::digest(secret.as_bytes()).into(),
+            expires_ms: (name == "late").then_some(5),
         };
-        let tokens = [token("eyes", Role::Viewer, "look"), token("hands", Role::Operator, "turn")];
-        let admitted = admit(&tokens, &headers(&[(header::AUTHORIZATION, given)]), None, needed);
-        let admitted = admitted.map_err(|error| error.into_response().status());
+        let tokens = [
+            token("eyes", Role::Viewer, "look"),
+            token("hands", Role::Operator, "turn"),
+            token("late", Role::Admin, "old"),
+        ];
+        let admitted = admit(&tokens, &headers(&[(header::AUTHORIZATION, given)]), None, needed, 5);
+        let admitted =
+            admitted.map(|caller| caller.who).map_err(|error| error.into_response().status());
         assert_eq!(admitted, expected.map(str::to_owned));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -16,8 +17,14 @@ use serde_json::{Map, Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::error::{ApiError, ApiResult};
+use super::guard::Caller;
 use super::{Api, MAX_PAGE, Params, now_ms, optional, required};
 use crate::server::Pages;
+
+mod look;
+
+pub(super) use look::{flow, schema};
+use look::{Shown, Wanted, look_for};
 
 /// A job to add.
 #[derive(Deserialize, ToSchema)]
@@ -150,6 +157,11 @@ pub(super) struct ListQuery {
     from: usize,
     /// Jobs at most [default: 100]
     count: Option<usize>,
+    /// Only jobs with this name
+    name: Option<String>,
+    /// Only jobs with this text in their id, name, reason or, where the caller sees them, data; looked for in the first 10 000 of
+    /// the state
+    search: Option<String>,
 }
 
 /// Jobs of one state; a page of large ones ends early, after some 4 MiB
@@ -159,14 +171,22 @@ pub(super) struct ListQuery {
 )]
 pub(super) async fn list(
     State(pages): Api,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     Params(query): Params<ListQuery>,
-) -> ApiResult<Json<Vec<JobView>>> {
+) -> ApiResult<Json<Vec<Shown>>> {
     let state = STATES.into_iter().find(|state| *state == query.state).ok_or_else(|| {
         ApiError::bad(format!("`{}` is no state; choose one of {}", query.state, STATES.join(", ")))
     })?;
     let count = query.count.unwrap_or(100).clamp(1, MAX_PAGE);
-    Ok(Json(pages.queue(&name).await?.jobs(state, query.from, count).await?.0))
+    let queue = pages.queue(&name).await?;
+    let wanted = Wanted::new(&query, caller.sees_payloads());
+    let views = if wanted.is_all() {
+        queue.jobs(state, query.from, count).await?.0
+    } else {
+        look_for(&queue, state, &wanted, query.from, count).await?
+    };
+    Ok(Json(views.into_iter().map(|view| Shown::new(view, &caller)).collect()))
 }
 
 fn missing(id: &str) -> ApiError {
@@ -180,9 +200,11 @@ fn missing(id: &str) -> ApiError {
 )]
 pub(super) async fn show(
     State(pages): Api,
+    Extension(caller): Extension<Caller>,
     Path((name, id)): Path<(String, String)>,
-) -> ApiResult<Json<JobView>> {
-    pages.queue(&name).await?.job(&id).await?.map(Json).ok_or_else(|| missing(&id))
+) -> ApiResult<Json<Shown>> {
+    let view = pages.queue(&name).await?.job(&id).await?.ok_or_else(|| missing(&id))?;
+    Ok(Json(Shown::new(view, &caller)))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -201,16 +223,21 @@ pub(super) struct LogsQuery {
 )]
 pub(super) async fn logs(
     State(pages): Api,
+    Extension(caller): Extension<Caller>,
     Path((name, id)): Path<(String, String)>,
     Params(query): Params<LogsQuery>,
 ) -> ApiResult<Json<Value>> {
     let count = query.count.unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE);
     let queue = pages.queue(&name).await?;
-    let (lines, total) = queue.logs(&id, query.from, count).await?;
+    let (mut lines, total) = queue.logs(&id, query.from, count).await?;
+    let hidden = !caller.sees_payloads();
+    if hidden {
+        lines.clear();
+    }
     if total == 0 && queue.job(&id).await?.is_none() {
         return Err(missing(&id));
     }
-    Ok(Json(json!({ "logs": lines, "count": total })))
+    Ok(Json(json!({ "logs": lines, "count": total, "hidden": hidden })))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

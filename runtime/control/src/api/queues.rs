@@ -257,7 +257,7 @@ pub(super) async fn obliterate(
     Params(query): Params<ObliterateQuery>,
     headers: HeaderMap,
 ) -> ApiResult<StatusCode> {
-    guard::demand(&pages.sources.tokens, &headers, Role::Admin)?;
+    guard::demand(&pages.sources.config.server.tokens, &headers, Role::Admin)?;
     if query.confirm.as_deref() != Some(name.as_str()) {
         let why = format!("this removes `{name}` with all its jobs; add `confirm={name}` to the query");
         return Err(ApiError::bad(why));

@@ -161,7 +161,7 @@ pub(super) struct SettingBody {
 )]
 pub(super) async fn set(
     State(pages): Api,
-    Extension(Caller(by)): Extension<Caller>,
+    Extension(Caller { who: by, .. }): Extension<Caller>,
     Path(key): Path<String>,
     body: Bytes,
 ) -> ApiResult<StatusCode> {

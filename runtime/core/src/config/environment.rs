@@ -188,6 +188,15 @@ pub(super) const FACTOR: Kind<f64> = Kind {
     show: ToString::to_string,
 };
 
+/// `true` or `false`, as a variable gives it.
+pub(super) fn parse_flag(text: &str) -> Result<bool, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" | "on" => Ok(true),
+        "false" | "0" | "no" | "off" => Ok(false),
+        _ => Err(format!("`{text}` is neither `true` nor `false`")),
+    }
+}
+
 /// `true` or `false`.
 pub(super) const FLAG: Kind<bool> = Kind {
     parse: |value| match value {

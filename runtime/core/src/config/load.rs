@@ -8,7 +8,10 @@ use toml::de::DeTable;
 
 use super::environment::{COUNT, DURATION, SIZE, TEXT, TEXTS, parse_count, warn_unknown};
 use super::reader::{Effective, Problem, Reader, Section, Severity, Variable};
-use super::{Config, Queue, Redis, Role, Server, Token, Worker, limiter, queue, registry, shares};
+use super::{
+    Config, Queue, Redis, Role, Server, Token, Worker, alerts, allow, limiter, monitoring, queue, registry,
+    scaling, shares,
+};
 use crate::pressure::MemoryBounds;
 use crate::units::{parse_mebibytes, parse_millis, show_size};
 
@@ -66,9 +69,13 @@ pub fn load(input: &Input<'_>) -> Loaded {
     let classes = shares::classes(&mut reader, &mut root);
     let directory = file.parent().unwrap_or(Path::new(""));
     let registry = registry::registry(&mut reader, &mut root, directory);
+    let secrets = allow::secrets(&mut reader, &mut root, directory);
+    let monitoring = monitoring::monitoring(&mut reader, &mut root);
+    let alerts = alerts::alerts(&mut reader, &mut root, &secrets);
+    let scaling = scaling::scaling(&mut reader, &mut root, &secrets);
     let guards = limiter::guards(&mut reader, &mut root);
     let queue::Read { queues, names, reserved } =
-        queue::read_all(&mut reader, &mut root, directory, &classes, &guards);
+        queue::read_all(&mut reader, &mut root, (directory, &secrets), &classes, &guards);
     if queues.is_empty() && !input.queues_optional && reader.problems.is_empty() {
         let hint = "name the queues to serve, each as `[queues.NAME]`".to_owned();
         reader.error(shown.clone(), "no queue is configured", Some(hint));
@@ -79,7 +86,19 @@ pub fn load(input: &Input<'_>) -> Loaded {
     warn_unknown(&mut reader, &names);
     let Reader { problems, effective, .. } = reader;
     let limiter::Guards { limiters, breakers } = guards;
-    let config = Config { redis, server, worker, registry, limiters, breakers, classes, queues };
+    let config = Config {
+        redis,
+        server,
+        worker,
+        registry,
+        monitoring,
+        alerts,
+        scaling,
+        limiters,
+        breakers,
+        classes,
+        queues,
+    };
     Loaded { config, problems, effective }
 }
 
@@ -169,8 +188,24 @@ fn token<'a>(reader: &mut Reader<'a>, table: &Section<'a>, name: &str) -> Option
         let hint = "take that of a long random text: `printf %s TOKEN | sha256sum`".to_owned();
         reader.error(place, format!("`{}` needs `sha256`, 64 hexadecimal digits", section.path), Some(hint));
     }
+    let expires = reader.find(&mut section, "expires", &TEXT, &[]);
+    let expires_ms = expires.and_then(|got| {
+        let read = read_time(&got.value);
+        if read.is_none() {
+            let hint = "write it as `2027-01-31` or `2027-01-31T12:00:00Z`".to_owned();
+            reader.error(got.place, format!("`{}` is not a time", got.value), Some(hint));
+        }
+        read
+    });
     reader.finish(&section);
-    Some(Token { name: name.to_owned(), role: known?, sha256: sha256? })
+    Some(Token { name: name.to_owned(), role: known?, sha256: sha256?, expires_ms })
+}
+
+/// A moment, or the beginning of a day in UTC, as ms since the epoch.
+fn read_time(text: &str) -> Option<u64> {
+    let day = || Some(text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp());
+    let time = text.parse::<jiff::Timestamp>().ok().or_else(day)?;
+    u64::try_from(time.as_millisecond()).ok()
 }
 
 fn read_digest(text: &str) -> Option<[u8; 32]> {

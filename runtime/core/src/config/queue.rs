@@ -11,6 +11,7 @@ use super::environment::{
 };
 use super::limiter::{Guards, charges, check_known, groups};
 use super::reader::{Reader, Section, Variable};
+use super::scaling;
 use super::shares::{self, Written};
 use super::{Admission, Class, Handler, Isolation, JobType, Queue};
 use crate::backoff::Backoff;
@@ -48,16 +49,15 @@ pub(super) struct Read {
 pub(super) fn read_all<'a>(
     reader: &mut Reader<'a>,
     root: &mut Section<'a>,
-    directory: &Path,
+    (directory, secrets): (&Path, &Secrets),
     classes: &[Written; Class::ALL.len()],
     guards: &Guards,
 ) -> Read {
-    let secrets = super::allow::secrets(reader, root, directory);
     let section = reader.section(root, "queues");
     let mut read = Read::default();
     let shared = Shared {
         directory,
-        secrets: &secrets,
+        secrets,
         guards,
         classes,
         soft_time: percentage(reader, "TIMEOUT_SOFT_PERCENTAGE", 80),
@@ -129,6 +129,7 @@ fn read_one<'a>(
     read.reserved.insert(name.to_owned(), reserved.place);
     let reserved = usize::try_from(reserved.value).unwrap_or(usize::MAX).min(concurrency);
     let rate_limit = reader.find(&mut section, "rate_limit", &RATE, &[]).map(|got| got.value);
+    let (min_workers, max_workers) = scaling::of_queue(reader, &mut section);
     let groups = groups(reader, &mut section);
     let jobs_section = reader.section(&mut section, "jobs");
     let mut jobs = BTreeMap::new();
@@ -144,7 +145,7 @@ fn read_one<'a>(
     }
     reader.finish(&section);
     read.names.extend(own);
-    Queue { class, concurrency, weight, reserved, sla, rate_limit, groups, jobs }
+    Queue { class, concurrency, weight, reserved, sla, rate_limit, min_workers, max_workers, groups, jobs }
 }
 
 fn env_names<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>, name: &str) -> Vec<String> {

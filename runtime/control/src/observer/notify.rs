@@ -1,0 +1,188 @@
+//! Sends the messages about alerts. A message stays in Redis until its target has taken it, so it is lost with no worker; it is
+//! dropped right after, so it goes out twice only where a worker ends between the two, and then with the same id.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gristmill_core::clock::Clock;
+use gristmill_core::config::AlertTarget;
+use gristmill_queue::{Message, Monitor, QueueError};
+use gristmill_telemetry::event::Notified;
+use tokio::sync::watch;
+
+use super::TURN_MS;
+use super::send::{self, Outgoing};
+use crate::server::Pages;
+
+/// How long a target may take; less than a turn lasts without renewal.
+const SEND_TIME: Duration = Duration::from_secs(8);
+/// How often messages are looked for.
+const LOOK: Duration = Duration::from_secs(1);
+/// Times that a message is sent in vain before it is given up: some 14 hours.
+const MAX_TRIES: u32 = 30;
+/// Pauses between them, ms: each twice the one before, from a second to half an hour.
+const FIRST_PAUSE_MS: u64 = 1_000;
+const LAST_PAUSE_MS: u64 = 30 * 60_000;
+/// Messages to one target that are sent one after another before the others have their turn.
+const PART: usize = 20;
+
+/// What a target said.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It may take it later.
+    Later(String),
+    /// It will never take it.
+    Never(String),
+}
+
+/// A client for messages: bounded in time, follows no redirect.
+pub(super) fn client() -> Option<reqwest::Client> {
+    reqwest::Client::builder()
+        .timeout(SEND_TIME)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("gristmill/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .inspect_err(|error| tracing::error!(%error, "no messages can be sent about alerts and scaling"))
+        .ok()
+}
+
+/// Sends while this worker has the turn, for as long as it is polled.
+pub(super) async fn run(pages: &Pages, mut turn: watch::Receiver<bool>) {
+    let targets: BTreeMap<&str, &AlertTarget> =
+        pages.sources.config.alerts.targets.iter().map(|target| (target.name.as_str(), target)).collect();
+    let Some(client) = client() else { return };
+    loop {
+        if turn.wait_for(|has| *has).await.is_err() {
+            return;
+        }
+        if let Err(error) = send_due(pages, &client, &targets).await {
+            tracing::debug!(%error, "messages about alerts wait for Redis");
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Sends what is due: to each target one after another, to all targets at the same time, so that one that hangs delays no other.
+async fn send_due(
+    pages: &Pages,
+    client: &reqwest::Client,
+    targets: &BTreeMap<&str, &AlertTarget>,
+) -> Result<(), QueueError> {
+    let Some(monitor) = pages.monitor().await else { return Ok(()) };
+    let now_ms = Clock::System.now_ms();
+    let mut by_target: BTreeMap<String, Vec<Message>> = BTreeMap::new();
+    for message in monitor.messages().await? {
+        if message.not_before_ms <= now_ms {
+            by_target.entry(message.target.clone()).or_default().push(message);
+        }
+    }
+    let mut sends = Vec::new();
+    for (name, mut messages) in by_target {
+        messages.sort_by_key(|message| (message.alert.updated_ms, message.tries));
+        messages.truncate(PART);
+        let target = targets.get(name.as_str()).copied();
+        sends.push(send_all(pages, client, &monitor, target, messages));
+    }
+    futures_util::future::join_all(sends).await.into_iter().collect()
+}
+
+async fn send_all(
+    pages: &Pages,
+    client: &reqwest::Client,
+    monitor: &Monitor,
+    target: Option<&AlertTarget>,
+    messages: Vec<Message>,
+) -> Result<(), QueueError> {
+    for mut message in messages {
+        // Whoever lost the turn while it stood still must not send what the next one sends.
+        if !monitor.lead(&pages.sources.identity.id, TURN_MS).await? {
+            return Ok(());
+        }
+        let metrics = &pages.sources.metrics;
+        let sent = match target {
+            None => Err(Refusal::Never("the target is not configured any more".to_owned())),
+            Some(target) => match outgoing(target, &message) {
+                Ok(out) => post(client, out).await,
+                Err(why) => Err(Refusal::Later(why)),
+            },
+        };
+        let (name, about) = (message.target.clone(), message.alert.id.clone());
+        let notified = |result| Notified { target: &name, about: &about, result }.emit(metrics);
+        match sent {
+            Ok(()) => {
+                monitor.drop_message(&message.id).await?;
+                notified(Ok(()));
+            }
+            Err(Refusal::Later(why)) if message.tries + 1 < MAX_TRIES => {
+                message.tries += 1;
+                message.not_before_ms = Clock::System.now_ms() + pause_ms(message.tries);
+                monitor.put_off_message(&message).await?;
+                notified(Err((&why, true)));
+                // What hangs or is away now will be so for the next message too.
+                return Ok(());
+            }
+            Err(Refusal::Later(why) | Refusal::Never(why)) => {
+                monitor.drop_message(&message.id).await?;
+                notified(Err((&why, false)));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn outgoing(target: &AlertTarget, message: &Message) -> Result<Outgoing, String> {
+    let secret = target.secret.as_ref().map(send::read_secret).transpose()?;
+    Ok(send::message(target, message, secret.as_deref(), Clock::System.now_ms()))
+}
+
+/// Posts a message. Whatever says that it is overloaded, away or does not answer may take it later.
+pub(super) async fn post(client: &reqwest::Client, out: Outgoing) -> Result<(), Refusal> {
+    let mut request = client.post(&out.url).header("content-type", "application/json").body(out.body);
+    for (name, value) in out.headers {
+        request = request.header(name, value);
+    }
+    match request.send().await {
+        Ok(answer) => judge(answer.status().as_u16()),
+        // The address is left out, as those of Slack are secrets.
+        Err(error) => Err(Refusal::Later(if error.is_timeout() {
+            "no answer in time".to_owned()
+        } else {
+            let why = std::error::Error::source(&error).map_or_else(|| "no connection".into(), ToString::to_string);
+            why.chars().take(200).collect()
+        })),
+    }
+}
+
+fn judge(status: u16) -> Result<(), Refusal> {
+    match status {
+        200..=299 => Ok(()),
+        408 | 425 | 429 | 500..=599 => Err(Refusal::Later(format!("it answered {status}"))),
+        _ => Err(Refusal::Never(format!("it answered {status}"))),
+    }
+}
+
+fn pause_ms(tries: u32) -> u64 {
+    FIRST_PAUSE_MS.saturating_mul(1 << tries.saturating_sub(1).min(20)).min(LAST_PAUSE_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case(204, None)]
+    #[case(302, Some(false))]
+    #[case(404, Some(false))]
+    #[case(429, Some(true))]
+    #[case(503, Some(true))]
+    fn what_an_answer_means(#[case] status: u16, #[case] later: Option<bool>) {
+        let found = judge(status).err().map(|refusal| matches!(refusal, Refusal::Later(_)));
+        assert_eq!(found, later);
+    }
+
+    #[test]
+    fn pauses_double_up_to_half_an_hour() {
+        let pauses: Vec<_> = [1, 2, 3, 11, 12, 30].into_iter().map(pause_ms).collect();
+        assert_eq!(pauses, [1_000, 2_000, 4_000, 1_024_000, LAST_PAUSE_MS, LAST_PAUSE_MS]);
+    }
+}

@@ -1,0 +1,288 @@
+// Looking after queues: health, history, alerts with their messages, decisions on scaling, and what operators see of them.
+import assert from 'node:assert/strict';
+import { createHash, createHmac } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import path from 'node:path';
+import { after, before } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import grpc from '@grpc/grpc-js';
+import loader from '@grpc/proto-loader';
+import { Queue } from 'bullmq';
+import { binary, freePort, it, startRedis, startWorker, until } from './harness.mjs';
+import { launch } from './lib/process.mjs';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const QUICK = { interval: '1s', health_interval: '500ms', dashboard_refresh: '500ms' };
+const steps = (...list) => ({ steps: list });
+const fails = steps({ op: 'fail', message: 'no', kind: 'permanent' });
+const good = steps({ op: 'return', value: 1 });
+
+let redis;
+const queues = new Map();
+
+before(async () => {
+  redis = await startRedis();
+});
+after(async () => {
+  for (const queue of queues.values()) await queue.close();
+  await redis?.stop();
+});
+
+function queue(name) {
+  if (!queues.has(name)) {
+    const made = new Queue(name, { connection: redis.connection, prefix: redis.prefix });
+    made.on('error', () => {});
+    queues.set(name, made);
+  }
+  return queues.get(name);
+}
+
+async function get(worker, where, headers = {}) {
+  const response = await fetch(`${worker.base}/api/v1${where}`, { headers });
+  const text = await response.text();
+  return { status: response.status, body: text && JSON.parse(text) };
+}
+
+/** A receiver of webhooks that keeps what it gets; `answer` decides what it says. */
+async function receiver() {
+  const got = [];
+  const server = createServer((request, response) => {
+    let body = '';
+    request.on('data', (chunk) => (body += chunk));
+    request.on('end', () => {
+      got.push({ headers: request.headers, text: body, body: JSON.parse(body) });
+      response.statusCode = made.answer(got.length);
+      if (response.statusCode !== 299) response.end();
+    });
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const made = { got, answer: () => 204, url: `http://127.0.0.1:${server.address().port}/hook`, close: () => { server.closeAllConnections(); server.close(); } };
+  return made;
+}
+
+const run = async (...args) => {
+  const program = launch(binary, [...args, '--redis', redis.url], { cwd: '/' });
+  await program.exited;
+  return program;
+};
+
+it.ours('health names what is wrong with a queue, and history has its rows', async () => {
+  const worker = await startWorker({ redis, queues: { sick: {}, well: {} }, sections: { monitoring: QUICK } });
+  await queue('sick').addBulk(Array.from({ length: 30 }, (_, n) => ({ name: n % 2 ? 'mail' : 'post', data: n % 2 ? fails : good })));
+  await queue('well').addBulk(Array.from({ length: 10 }, () => ({ name: 'fine', data: good })));
+  const report = await until(async () => {
+    const { body } = await get(worker, '/health');
+    const sick = body.queueHealth?.find((row) => row.queue === 'sick');
+    return sick?.status === 'critical' && body;
+  }, 'the sick queue is critical');
+  const [sick, well] = ['sick', 'well'].map((name) => report.queueHealth.find((row) => row.queue === name));
+  assert.match(sick.issues[0], /% of the attempts failed, more than 10 %/);
+  assert.deepEqual([well.status, well.issues], ['healthy', []]);
+  assert.equal(report.healthy, false);
+  assert.deepEqual(
+    Object.keys(report.queues).sort(),
+    ['activeAlerts', 'avgErrorRate', 'avgJobsPerMinute', 'criticalQueues', 'healthyQueues', 'totalActive', 'totalFailed', 'totalQueues', 'totalWaiting', 'warningQueues'],
+  );
+  assert.deepEqual(Object.keys(report.workers).sort(), ['averageMemoryUsage', 'totalJobsProcessed', 'totalWorkers', 'workersNeedingRecycle']);
+  assert.equal(report.queues.totalFailed, 15);
+  const history = await until(async () => {
+    const { body } = await get(worker, '/history?queue=sick&points=500');
+    return body.series.failed_per_minute.some((value) => value > 0) && body;
+  }, 'a row tells of the failures');
+  const attempts = (body) => ['completed_per_minute', 'failed_per_minute'].map((name) => Math.round(body.series[name].reduce((sum, value) => sum + value, 0) / 60));
+  assert.deepEqual(attempts(history), [15, 15]);
+  const { body: statistics } = await get(worker, '/statistics?queue=sick&window=1m');
+  assert.deepEqual(statistics.map(({ job, count, failed }) => [job, count, failed]), [['mail', 15, 15], ['post', 15, 0]]);
+  assert.ok(statistics[0].p95_ms > 0 && statistics[0].p50_ms <= statistics[0].p99_ms);
+  const { body: workers } = await get(worker, '/workers');
+  assert.deepEqual(workers.map(({ name, phase }) => [name, phase]), [[worker.name, 'taking']]);
+  for (const wrong of ['/history?from_ms=9&to_ms=3', '/statistics?queue=sick&window=1y', '/alerts?state=odd', '/statistics']) {
+    assert.equal((await get(worker, wrong)).status, 400, wrong);
+  }
+  const page = await worker.metrics();
+  for (const name of ['gristmill_oldest_wait_seconds', 'gristmill_workers', 'gristmill_alerts', 'gristmill_redis_calls_total']) assert.match(page, new RegExp(name));
+  const top = await run('top', '--once');
+  assert.match(top.stdout, /sick/);
+  const list = await run('worker', 'list', '--json');
+  assert.equal(JSON.parse(list.stdout)[0].name, worker.name);
+  await worker.stop();
+  assert.deepEqual(JSON.parse((await run('worker', 'list', '--json')).stdout), [], 'a worker that drained is gone at once');
+});
+
+it.ours('an alert is raised, acknowledged and resolved, and told once each, though workers are killed', async () => {
+  const hook = await receiver();
+  const alerts = {
+    queue_depth_warning: 5, queue_depth_critical: 1000,
+    rules: { 'too-many': { when: 'delayed > 3', severity: 'critical', queues: ['al*'], summary: '{value} for later' } },
+    targets: { hook: { kind: 'webhook', url: hook.url, secret: 'HOOK_KEY' } },
+  };
+  const options = { redis, queues: { alarm: {} }, sections: { monitoring: QUICK, alerts }, env: { HOOK_KEY: 'k' } };
+  const [first, second] = await Promise.all([startWorker(options), startWorker(options)]);
+  await queue('alarm').pause();
+  await queue('alarm').addBulk(Array.from({ length: 9 }, () => ({ name: 'n', data: good })));
+  const told = (event, rule) => hook.got.filter(({ body }) => body.event === event && body.alert.rule === rule);
+  await until(() => told('raised', 'queue-depth').length === 1, 'the target hears of the backlog');
+  const { headers, text, body } = told('raised', 'queue-depth')[0];
+  const expected = createHmac('sha256', 'k').update(`${headers['x-gristmill-timestamp']}.${text}`).digest('hex');
+  assert.equal(headers['x-gristmill-signature'], `sha256=${expected}`);
+  assert.deepEqual([body.alert.severity, body.alert.queue, body.alert.value], ['warning', 'alarm', 9]);
+
+  // Whoever has the turn is killed, and the other goes on.
+  await until(async () => (await redis.client().hlen(`gristmill:{monitoring}:${redis.prefix}:messages`)) === 0, 'nothing is left to be sent');
+  const leading = /looks after history, alerts and scaling now/;
+  const [leader, other] = leading.test(first.stderr) && !/another worker looks/.test(first.stderr) ? [first, second] : [second, first];
+  await leader.kill();
+  const { body: [alert] } = await get(other, '/alerts');
+  const ack = await run('alert', 'ack', alert.id, '--note', 'mine');
+  assert.equal(ack.code, 0, ack.stderr);
+  await queue('alarm').addBulk(Array.from({ length: 5 }, () => ({ name: 'n', data: good, opts: { delay: 3_600_000 } })));
+  await until(() => told('raised', 'too-many').length === 1, 'the user’s rule is told by the other worker', 30_000);
+  assert.equal(told('raised', 'too-many')[0].body.alert.summary, '5 for later');
+  const { body: known } = await get(other, '/alerts');
+  const acknowledged = known.find(({ rule }) => rule === 'queue-depth');
+  assert.deepEqual([acknowledged.state, acknowledged.acknowledged.note], ['acknowledged', 'mine']);
+
+  await queue('alarm').drain(true);
+  await until(() => told('resolved', 'queue-depth').length === 1 && told('resolved', 'too-many').length === 1, 'both have ended', 30_000);
+  const ids = hook.got.map(({ headers }) => headers['x-gristmill-id']);
+  assert.equal(new Set(ids).size, ids.length, `nothing is told twice: ${ids}`);
+  assert.equal(ids.length, 4, `${ids}`);
+  const { body: ended } = await get(other, '/alerts?state=resolved');
+  assert.deepEqual(ended.map(({ rule, state }) => [rule, state]).sort(), [['queue-depth', 'resolved'], ['too-many', 'resolved']]);
+  assert.equal((await run('alert', 'ack', alert.id)).code, 1);
+  await queue('alarm').resume();
+  await other.stop();
+  hook.close();
+});
+
+it.ours('a target that hangs or is overloaded gets its message later, and delays no other', async () => {
+  const [slow, quick] = [await receiver(), await receiver()];
+  slow.answer = (nth) => (nth === 1 ? 503 : 204);
+  const hang = await receiver();
+  hang.answer = () => 299; // never ends its answer
+  const target = ({ url }) => ({ kind: 'webhook', url });
+  const alerts = { queue_depth_warning: 2, queue_depth_critical: 1000, targets: { hang: target(hang), slow: target(slow), quick: target(quick) } };
+  const worker = await startWorker({ redis, queues: { patient: {} }, sections: { monitoring: QUICK, alerts } });
+  await queue('patient').pause();
+  await queue('patient').addBulk(Array.from({ length: 4 }, () => ({ name: 'n', data: good })));
+  await until(() => quick.got.length === 1, 'the quick one is told');
+  await until(() => slow.got.length === 2, 'the overloaded one is told again', 30_000);
+  assert.equal(slow.got[0].headers['x-gristmill-id'], slow.got[1].headers['x-gristmill-id']);
+  assert.match(await worker.metrics(), /gristmill_notifications_total\{result="failed",target="slow"\} 1/);
+  await queue('patient').obliterate({ force: true });
+  await worker.stop();
+  for (const one of [slow, quick, hang]) one.close();
+});
+
+it.ours('KEDA’s client gets as many workers as a queue needs, and 0 for an idle one', async () => {
+  const port = await freePort();
+  const scaling = { keda_listen: `127.0.0.1:${port}`, up_cooldown: '1s', max_workers: 6 };
+  const worker = await startWorker({ redis, queues: { idle: {}, busy: { concurrency: 2 } }, sections: { monitoring: QUICK, scaling } });
+  const proto = grpc.loadPackageDefinition(loader.loadSync(path.join(here, 'proto/externalscaler.proto'), { longs: Number }));
+  const client = new proto.externalscaler.ExternalScaler(`127.0.0.1:${port}`, grpc.credentials.createInsecure());
+  const call = (name, message) => new Promise((resolve, reject) => client[name](message, (error, answer) => (error ? reject(error) : resolve(answer))));
+  const object = (name) => ({ name: 'workers', namespace: 'jobs', scalerMetadata: { queue: name } });
+  const value = async (name) => (await call('GetMetrics', { scaledObjectRef: object(name), metricName: 'n' })).metricValues[0];
+  assert.deepEqual((await call('GetMetricSpec', object('idle'))).metricSpecs.map(({ targetSize }) => targetSize), [1]);
+  for (const name of ['idle', 'unheard-of']) {
+    assert.deepEqual(await value(name), { metricName: 'n', metricValue: 0, metricValueFloat: 0 });
+    assert.equal((await call('IsActive', object(name))).result, false);
+  }
+  const stream = client.StreamIsActive(object('busy'));
+  const seen = [];
+  stream.on('data', ({ result }) => seen.push(result));
+  stream.on('error', () => {});
+  await until(() => seen.length === 1, 'the stream says where it stands');
+  const held = steps({ op: 'sleep', ms: 20_000 });
+  await queue('busy').addBulk(Array.from({ length: 300 }, () => ({ name: 'n', data: held })));
+  await until(async () => (await value('busy')).metricValue > 2, 'more workers are asked for', 30_000);
+  assert.equal((await call('IsActive', object('busy'))).result, true);
+  await until(() => seen.at(-1) === true, 'the stream tells');
+  stream.cancel();
+  client.close();
+  const { body } = await get(worker, '/scaling');
+  const row = body.queues.find((one) => one.queue === 'busy');
+  assert.ok(row.desired > 2 && row.max === 6 && row.explanation.length > 3, JSON.stringify(row));
+  const explained = await run('scale', 'explain', 'busy');
+  assert.match(explained.stdout, /backlog: \d+ jobs/);
+  const { body: changes } = await get(worker, '/scaling/history?queue=busy');
+  assert.ok(changes.length >= 1 && changes.at(-1).from < changes.at(-1).to, JSON.stringify(changes));
+  assert.match((await run('scale', 'history', '--queue', 'busy')).stdout, /up/);
+  await queue('busy').obliterate({ force: true });
+  await worker.kill();
+});
+
+it.ours('viewers see no payloads, an expired token is refused, and events are pushed', async () => {
+  const sha256 = (text) => createHash('sha256').update(text).digest('hex');
+  const tokens = {
+    eyes: { role: 'viewer', sha256: sha256('look') },
+    hands: { role: 'operator', sha256: sha256('turn') },
+    old: { role: 'admin', sha256: sha256('gone'), expires: '2020-01-01' },
+  };
+  const worker = await startWorker({ redis, queues: { private: {} }, server: { tokens }, sections: { monitoring: QUICK } });
+  const as = (token) => ({ authorization: `Bearer ${token}` });
+  const job = await queue('private').add('n', { ...steps({ op: 'log', line: 'secret line' }, { op: 'return', value: 'secret result' }), note: 'secret data' });
+  await until(async () => (await job.getState()) === 'completed', 'the job ends');
+  const where = `/queues/private/jobs/${job.id}`;
+  const seen = JSON.stringify((await get(worker, where, as('turn'))).body);
+  for (const part of ['secret line', 'secret result', 'secret data']) assert.ok(seen.includes(part), part);
+  for (const place of [where, `${where}/logs`, '/queues/private/jobs?state=completed', '/queues/private/jobs?state=completed&search=n']) {
+    const { status, body } = await get(worker, place, as('look'));
+    assert.equal(status, 200);
+    assert.ok(!JSON.stringify(body).includes('secret'), `${place}: ${JSON.stringify(body)}`);
+  }
+  assert.deepEqual((await get(worker, '/queues/private/jobs?state=completed&search=secret', as('look'))).body, []);
+  assert.equal((await get(worker, '/queues/private/jobs?state=completed&search=secret', as('turn'))).body.length, 1);
+  const session = (await get(worker, '/session', as('look'))).body;
+  assert.deepEqual([session.who, session.role, session.payloads], ['eyes', 'viewer', false]);
+  assert.equal((await get(worker, '/session', as('gone'))).status, 401);
+  assert.equal((await get(worker, '/session')).status, 401);
+  const flow = (await get(worker, `${where}/flow`, as('look'))).body;
+  assert.deepEqual([flow.id, flow.state, flow.children], [job.id, 'completed', []]);
+  assert.equal((await get(worker, '/queues/private/schema?job=n', as('look'))).status, 404);
+
+  const abort = new AbortController();
+  const events = await fetch(`${worker.base}/api/v1/events`, { headers: as('look'), signal: abort.signal });
+  let text = '';
+  const reader = events.body.pipeThrough(new TextDecoderStream()).getReader();
+  while ((text.match(/event: health/g) ?? []).length < 2) text += (await reader.read()).value;
+  abort.abort();
+  assert.match(text, /event: alerts[^]*event: workers/);
+  assert.match(text, /"queue":"private"/);
+  await worker.stop();
+});
+
+it.ours('a supervisor starts workers as they are needed and lets them go, and no job is lost', async () => {
+  const scaling = { up_cooldown: '1s', down_cooldown: '3s', up_latency: '2s', down_latency: '1s', max_workers: 3, min_workers: 1, up_cpu: 100, down_cpu: 99 };
+  const probe = await startWorker({ redis, queues: { crew: { concurrency: 2 } }, sections: { monitoring: QUICK, scaling } });
+  const config = probe.program.child.spawnargs.at(-1);
+  const { readFile, writeFile, mkdtemp } = await import('node:fs/promises');
+  const { tmpdir } = await import('node:os');
+  const kept = path.join(await mkdtemp(path.join(tmpdir(), 'gristmill-crew-')), 'gristmill.toml');
+  await writeFile(kept, (await readFile(config, 'utf8')).replace(/name = .*\n/, ''));
+  await probe.stop();
+  const supervisor = launch(binary, ['supervisor', '--max', '3', '--config', kept]);
+  const workers = async () => JSON.parse((await run('worker', 'list', '--json')).stdout).length;
+  await until(async () => (await workers()) === 1, 'one worker is there', 60_000);
+  const jobs = await queue('crew').addBulk(Array.from({ length: 60 }, () => ({ name: 'n', data: steps({ op: 'sleep', ms: 500 }, { op: 'return', value: 1 }) })));
+  await until(async () => (await workers()) === 3, () => `all three are there:\n${supervisor.stderr}`, 60_000);
+  await until(async () => (await queue('crew').getJobCounts('completed')).completed === jobs.length, 'all jobs are done', 60_000);
+  await until(async () => (await workers()) === 1, () => `two are let go:\n${supervisor.stderr}`, 90_000);
+  const counts = await queue('crew').getJobCounts('failed', 'active', 'waiting');
+  assert.deepEqual(counts, { failed: 0, active: 0, waiting: 0 });
+  supervisor.child.kill('SIGTERM');
+  assert.equal(await supervisor.exited, 0, supervisor.stderr);
+  assert.equal(await workers(), 0);
+});
+
+it.ours('doctor says what of a Redis hurts', async () => {
+  const client = redis.client();
+  await client.config('SET', 'maxmemory-policy', 'allkeys-lru');
+  const sick = await run('doctor', '--json');
+  await client.config('SET', 'maxmemory-policy', 'noeviction');
+  const outcome = (program, what) => JSON.parse(program.stdout).find((check) => check.what === what)?.outcome;
+  assert.deepEqual([sick.code, outcome(sick, 'eviction')], [1, 'failed']);
+  const well = await run('doctor', '--json');
+  assert.deepEqual([well.code, outcome(well, 'eviction'), outcome(well, 'latency')], [0, 'ok', 'ok'], well.stdout);
+});
