@@ -129,8 +129,8 @@ fn described() -> OpenApiRouter<Arc<Pages>> {
         .routes(routes!(monitor::scaling))
         .routes(routes!(monitor::scaling_history))
         .routes(routes!(events::events))
-        .routes(routes!(jobs::flow))
-        .routes(routes!(jobs::schema))
+        .routes(routes!(jobs::look::flow))
+        .routes(routes!(jobs::look::schema))
 }
 
 /// The longest that a call may take, its body included: clearing a long queue takes a while, a body does not.

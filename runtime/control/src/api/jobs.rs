@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Json, Response};
 use gristmill_core::new_job::NewJobOptions;
 use gristmill_core::schema::Schema;
 use gristmill_core::service::Added;
-use gristmill_queue::{Finished, Flow, JobView, NewJob, STATES, add_all, add_flow};
+use gristmill_queue::{Finished, Flow, NewJob, STATES, add_all, add_flow};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -21,9 +21,8 @@ use super::guard::Caller;
 use super::{Api, MAX_PAGE, Params, now_ms, optional, required};
 use crate::server::Pages;
 
-mod look;
+pub(super) mod look;
 
-pub(super) use look::{flow, schema};
 use look::{Shown, Wanted, look_for};
 
 /// A job to add.

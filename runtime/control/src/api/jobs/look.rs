@@ -22,7 +22,8 @@ const PART: usize = 200;
 const MAX_NODES: usize = 1_000;
 const MAX_LEVELS: usize = 100;
 /// Fields of a job's hash that hold what producers and handlers put there.
-const PAYLOADS: [&str; 5] = ["data", "returnvalue", "progress", "stacktrace", "gristmill:checkpoint"];
+const PAYLOADS: [&str; 7] =
+    ["data", "returnvalue", "progress", "stacktrace", "failedReason", "opts", "gristmill:checkpoint"];
 
 /// A job as a caller may see it.
 #[derive(Serialize)]
@@ -69,7 +70,7 @@ impl<'a> Wanted<'a> {
             return false;
         }
         let Some(text) = &self.text else { return true };
-        let fields: &[&str] = if self.in_data { &["name", "failedReason", "data"] } else { &["name", "failedReason"] };
+        let fields: &[&str] = if self.in_data { &["name", "failedReason", "data"] } else { &["name"] };
         view.id.to_lowercase().contains(text) || fields.iter().any(|name| field(name).to_lowercase().contains(text))
     }
 }
@@ -224,7 +225,7 @@ mod tests {
         let job = view("A-7", "send", "{\"to\":\"Ada\"}");
         let fits = |search: &str, name, in_data| Wanted::new(&query(search, name), in_data).fits(&job);
         assert!(fits("ada", None, true) && !fits("ada", None, false));
-        assert!(fits("a-7", None, false) && fits("TIMEOUT", Some("send"), false));
+        assert!(fits("a-7", None, false) && fits("TIMEOUT", Some("send"), true) && !fits("timeout", None, false));
         assert!(!fits("a-7", Some("other"), false) && Wanted::new(&query(" ", None), true).is_all());
     }
 
