@@ -1,4 +1,4 @@
-//! The server: `/metrics`, `/healthz/live`, `/healthz/ready`, and the API.
+//! The server: `/metrics`, `/healthz/live`, `/healthz/ready`, the API and the dashboard.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -114,6 +114,7 @@ fn router(sources: Sources) -> Router {
         .route("/healthz/live", get(live))
         .route("/healthz/ready", get(ready))
         .merge(crate::api::routes(&pages))
+        .merge(crate::dashboard::routes())
         .with_state(pages)
 }
 
