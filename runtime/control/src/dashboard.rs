@@ -138,7 +138,10 @@ mod tests {
         for banned in ["<style", "style=", "onload=", "javascript:", "http://", "https://"] {
             assert!(!index().contains(banned), "{banned}");
         }
-        assert_eq!(index().matches("<script").count(), index().matches("<script type=\"module\" crossorigin src=").count());
+        assert_eq!(
+            index().matches("<script").count(),
+            index().matches("<script type=\"module\" crossorigin src=").count()
+        );
     }
 
     #[test]
@@ -186,7 +189,8 @@ mod tests {
     #[case("br", false)]
     fn whether_gzip_is_taken(#[case] encoding: &str, #[case] taken: bool) {
         assert_eq!(takes_gzip(&accepting(encoding)), taken);
-        let encoded = answer("index.html", &accepting(encoding)).headers().contains_key(header::CONTENT_ENCODING);
+        let encoded =
+            answer("index.html", &accepting(encoding)).headers().contains_key(header::CONTENT_ENCODING);
         assert_eq!(encoded, taken);
     }
 }

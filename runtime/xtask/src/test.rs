@@ -4,10 +4,10 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::steps::{
-    build_host, command, need_chromium, need_docker_registry, need_node, need_python, need_redis, root, run,
-    say,
+    build_host, command, need_chromium, need_docker_registry, need_node, need_node_alone, need_packages,
+    need_python, need_redis, root, run, say,
 };
-use crate::{guests, hostile, registry, scheduling, sdk};
+use crate::{dashboard, guests, hostile, registry, scheduling, sdk};
 
 #[derive(Debug, Args)]
 pub(crate) struct TestArguments {
@@ -35,6 +35,8 @@ enum Part {
     /// Handlers in every language: a new project of each, and the
     /// same questions to the guests of all SDKs; the examples too when named
     Sdk,
+    /// The dashboard: its files are those of its source, and every page and action in a browser on the real binary
+    Browser,
     /// Hostile guests beside a healthy queue on the real binary: 200 of each kind when named, else 20
     Hostile,
 }
@@ -79,6 +81,9 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
     }
     if runs(Part::Sdk) {
         sdk::prove(&build_host(false)?, arguments.parts.contains(&Part::Sdk))?;
+    }
+    if runs(Part::Browser) {
+        browser()?;
     }
     if runs(Part::Hostile) {
         let times = if arguments.parts.contains(&Part::Hostile) { 200 } else { 20 };
@@ -140,6 +145,21 @@ fn conformance() -> Result<()> {
         suite(redis, &files, &["--test-force-exit"])?;
     }
     Ok(())
+}
+
+fn browser() -> Result<()> {
+    need_node_alone()?;
+    need_packages(dashboard::SOURCE)?;
+    need_packages("tests/browser")?;
+    need_chromium()?;
+    say("the dashboard's own tests");
+    run(command("npm").args(["test", "--silent"]).current_dir(root().join(dashboard::SOURCE)))?;
+    dashboard::check()?;
+    let binary = build_host(false)?;
+    say("the dashboard in a browser");
+    let mut npm = command("npm");
+    npm.args(["test", "--silent"]).current_dir(root().join("tests/browser"));
+    run(npm.env("GRISTMILL_BIN", binary).env("GRISTMILL_GUESTS", guests::folder()))
 }
 
 /// The whole run takes minutes; beside all other parts a short one must do.
