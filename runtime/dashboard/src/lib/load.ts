@@ -3,6 +3,9 @@ import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError } from './api';
 import { beat } from './live';
 
+/** For what is sampled once a minute, or changed by hand: every so many beats. */
+export const SLOWLY = 6;
+
 export interface Loaded<T> {
   data: T | undefined;
   error: ApiError | undefined;
@@ -11,17 +14,17 @@ export interface Loaded<T> {
 }
 
 /**
- * Fetches when `key` changes, and again with every beat where `live`. What is shown stays until the
- * next answer, but not from one key to another.
+ * Fetches when `key` changes, and again with every `each`-th beat; 0 is never. What is shown stays
+ * until the next answer, but not from one key to another.
  */
-export function useLoad<T>(key: string, fetcher: (signal: AbortSignal) => Promise<T>, live = true): Loaded<T> {
+export function useLoad<T>(key: string, fetcher: (signal: AbortSignal) => Promise<T>, each = 1): Loaded<T> {
   const [state, setState] = useState<{ key: string; data?: T; error?: ApiError }>({ key });
   const [turn, setTurn] = useState(0);
   const running = useRef<AbortController | undefined>(undefined);
   const current = useRef(fetcher);
   current.current = fetcher;
   // Reading the signal here subscribes the page to it.
-  const pulse = live ? beat.value : 0;
+  const pulse = each > 0 ? Math.floor(beat.value / each) : 0;
   const asked = useRef('');
 
   const run = useCallback((which: string) => {

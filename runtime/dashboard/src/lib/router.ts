@@ -12,9 +12,3 @@ addEventListener('hashchange', () => {
 export const go = (href: string) => {
   location.hash = href;
 };
-
-/** Replaces the address without a step in the browser's history. */
-export function replace(href: string) {
-  history.replaceState(null, '', href);
-  route.value = parse(href);
-}

@@ -3,7 +3,7 @@ import { act, ask } from '../lib/actions';
 import { get, send } from '../lib/api';
 import { bytes, count, digest, duration, percent } from '../lib/format';
 import { mayOperate } from '../lib/live';
-import { useLoad } from '../lib/load';
+import { SLOWLY, useLoad } from '../lib/load';
 import type { Came, DeploymentDetail, Module } from '../lib/types';
 import { Table } from '../parts/table';
 import { Ago, Facts, Page, Panel, Show } from '../parts/ui';
@@ -11,7 +11,7 @@ import { Version } from '../parts/version';
 
 export function DeploymentPage({ queue, job }: { queue: string; job: string }) {
   const detail = useLoad(`${queue}/${job}`, (signal) => get<DeploymentDetail>(['deployments', queue], { job }, signal));
-  const modules = useLoad('modules', (signal) => get<Module[]>(['modules'], {}, signal));
+  const modules = useLoad('modules', (signal) => get<Module[]>(['modules'], {}, signal), SLOWLY);
   const known = new Map((modules.data ?? []).map((module) => [module.digest, module]));
   return (
     <Page
@@ -82,9 +82,9 @@ function Trial({ trial: { stable, canary } }: { trial: { stable: Came; canary: C
       <Table
         caption="What the attempts of both versions came to" rows={rows} keyOf={({ name }) => name}
         columns={[
-          { head: 'Measure', names: true, cell: ({ name }) => name },
+          { head: 'Measure', names: true, grow: true, cell: ({ name }) => name },
           { head: 'Stable', num: true, cell: ({ of }) => of(stable) },
-          { head: 'Canary', num: true, grow: true, cell: ({ of, worse }) => <span class={worse ? 'text-bad' : ''}>{of(canary)}{worse && ' (worse)'}</span> },
+          { head: 'Canary', num: true, cell: ({ of, worse }) => <span class={worse ? 'text-bad' : ''}>{of(canary)}{worse && ' (worse)'}</span> },
         ]}
       />
     </Panel>

@@ -1,10 +1,9 @@
 // What is deployed, and what the registry holds.
-import { get } from '../lib/api';
-import { address, request } from '../lib/api';
+import { address, get, request } from '../lib/api';
 import { act } from '../lib/actions';
 import { bytes, count, cut, digest, percent } from '../lib/format';
 import { mayOperate } from '../lib/live';
-import { useLoad } from '../lib/load';
+import { SLOWLY, useLoad } from '../lib/load';
 import { href, to } from '../lib/route';
 import { route } from '../lib/router';
 import type { CoreDump, Deployment, Module } from '../lib/types';
@@ -15,8 +14,8 @@ import { Version } from '../parts/version';
 export function Handlers() {
   const { queue } = route.value.query;
   const deployments = useLoad('deployments', (signal) => get<Deployment[]>(['deployments'], {}, signal));
-  const modules = useLoad('modules', (signal) => get<Module[]>(['modules'], {}, signal));
-  const dumps = useLoad('dumps', (signal) => get<CoreDump[]>(['core-dumps'], {}, signal));
+  const modules = useLoad('modules', (signal) => get<Module[]>(['modules'], {}, signal), SLOWLY);
+  const dumps = useLoad('dumps', (signal) => get<CoreDump[]>(['core-dumps'], {}, signal), SLOWLY);
   const known = new Map((modules.data ?? []).map((module) => [module.digest, module]));
   return (
     <Page title="Handlers" lead={queue ? <>Of <b>{queue}</b> only. <a href={href(['handlers'])}>Show all</a></> : undefined}>

@@ -1,9 +1,10 @@
 // One job: all that is known of it, and what can be done with it.
+import { useRef } from 'preact/hooks';
 import { act, ask } from '../lib/actions';
 import { get, send } from '../lib/api';
 import { count, duration, exact, number, pretty } from '../lib/format';
 import { mayOperate, now } from '../lib/live';
-import { useLoad } from '../lib/load';
+import { SLOWLY, useLoad } from '../lib/load';
 import { to } from '../lib/route';
 import { go } from '../lib/router';
 import type { Job } from '../lib/types';
@@ -14,8 +15,11 @@ import { stateName } from '../parts/queue-tabs';
 import { Ago, Facts, Meter, Page, Panel, Show, Tag } from '../parts/ui';
 
 export function JobPage({ queue, id }: { queue: string; id: string }) {
-  const job = useLoad(`${queue}/${id}`, (signal) => get<Job>(['queues', queue, 'jobs', id], {}, signal));
+  // What has ended rarely changes, and may be large.
+  const ended = useRef(false);
+  const job = useLoad(`${queue}/${id}`, (signal) => get<Job>(['queues', queue, 'jobs', id], {}, signal), ended.current ? SLOWLY : 1);
   const { data } = job;
+  ended.current = data?.state === 'completed' || data?.state === 'failed';
   return (
     <Page
       title={`Job ${id}`}

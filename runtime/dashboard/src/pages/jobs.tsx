@@ -85,7 +85,7 @@ function RestTable({ queue, state, from, want, reload }: { queue: string; state:
   const list = useLoad(
     `${queue}/${state}/${from}/${want}`,
     (signal) => get<Job[]>(['queues', queue, 'jobs'], { state, from, count: want }, signal),
-    false,
+    0,
   );
   return (
     <Show of={list}>

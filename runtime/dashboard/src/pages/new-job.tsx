@@ -31,7 +31,7 @@ export function NewJob({ queue, name: first }: { queue: string; name: string }) 
   const [wrong, setWrong] = useState<Record<string, string>>({});
   const [busy, setBusy] = useState(false);
   const id = useId();
-  const schema = useLoad(`${queue}/${asked}`, (signal) => schemaOf(queue, asked, signal), false);
+  const schema = useLoad(`${queue}/${asked}`, (signal) => schemaOf(queue, asked, signal), 0);
   const form = fields(schema.data);
   const asForm = form !== undefined && !raw;
 

@@ -13,7 +13,7 @@ import { Page, Panel } from '../parts/ui';
 export function NewSchedule({ queue }: { queue: string }) {
   const [kind, setKind] = useState<'pattern' | 'every'>('pattern');
   const [wrong, setWrong] = useState('');
-  const queues = useLoad('queues', (signal) => get<QueueRow[]>(['queues'], {}, signal), false);
+  const queues = useLoad('queues', (signal) => get<QueueRow[]>(['queues'], {}, signal), 0);
   const names = queues.data?.map((row) => row.queue) ?? session.value?.queues ?? [];
   const submit = async (event: Event) => {
     event.preventDefault();

@@ -2,7 +2,7 @@
 import { get } from '../lib/api';
 import { bytes, count, percent, short } from '../lib/format';
 import { alerts, beat, health } from '../lib/live';
-import { useLoad } from '../lib/load';
+import { SLOWLY, useLoad } from '../lib/load';
 import { to } from '../lib/route';
 import type { Anomaly, Health, History } from '../lib/types';
 import { AlertList } from '../parts/alert-list';
@@ -13,10 +13,10 @@ import { Ago, Empty, Figures, Meter, Page, Panel, Show, Tag } from '../parts/ui'
 const HOUR = 3_600_000;
 
 export function Overview() {
-  const fetched = useLoad('health', (signal) => get<Health>(['health'], {}, signal), beat.value === 0);
+  const fetched = useLoad('health', (signal) => get<Health>(['health'], {}, signal), beat.value === 0 ? 1 : 0);
   const seen = health.value ?? fetched.data;
-  const history = useLoad('history', (signal) => get<History>(['history'], { from_ms: Date.now() - 6 * HOUR, points: 180 }, signal));
-  const anomalies = useLoad('anomalies', (signal) => get<Anomaly[]>(['anomalies'], {}, signal));
+  const history = useLoad('history', (signal) => get<History>(['history'], { from_ms: Date.now() - 6 * HOUR, points: 180 }, signal), SLOWLY);
+  const anomalies = useLoad('anomalies', (signal) => get<Anomaly[]>(['anomalies'], {}, signal), SLOWLY);
   const active = (alerts.value ?? []).filter((alert) => alert.state !== 'resolved');
   return (
     <Page title="Overview" lead={seen ? <Verdict of={seen} /> : undefined}>

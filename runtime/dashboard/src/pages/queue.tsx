@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import { get } from '../lib/api';
 import { count, duration, percent, short, trend } from '../lib/format';
 import { health, mayOperate } from '../lib/live';
-import { useLoad } from '../lib/load';
+import { SLOWLY, useLoad } from '../lib/load';
 import { to } from '../lib/route';
 import type { History, QueueDetail, Statistic } from '../lib/types';
 import { Chart } from '../parts/chart';
@@ -75,7 +75,7 @@ export function QueuePage({ queue }: { queue: string }) {
 
 function Charts({ queue }: { queue: string }) {
   const [span, setSpan] = useState<number>(SPANS[1][1]);
-  const history = useLoad(`${queue}/${span}`, (signal) => get<History>(['history'], { queue, from_ms: Date.now() - span, points: 200 }, signal));
+  const history = useLoad(`${queue}/${span}`, (signal) => get<History>(['history'], { queue, from_ms: Date.now() - span, points: 200 }, signal), SLOWLY);
   return (
     <Panel
       title="History"
@@ -124,7 +124,7 @@ const WINDOWS = ['15m', '1h', '6h', '24h', '7d'];
 
 function Statistics({ queue }: { queue: string }) {
   const [window_, setWindow] = useState('1h');
-  const list = useLoad(`${queue}/${window_}`, (signal) => get<Statistic[]>(['statistics'], { queue, window: window_ }, signal));
+  const list = useLoad(`${queue}/${window_}`, (signal) => get<Statistic[]>(['statistics'], { queue, window: window_ }, signal), SLOWLY);
   return (
     <Panel
       title="Job types" flush

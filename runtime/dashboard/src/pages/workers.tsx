@@ -9,7 +9,7 @@ import { Table } from '../parts/table';
 import { Ago, Facts, Figures, Meter, Page, Panel, Show, Tag } from '../parts/ui';
 
 export function Workers() {
-  const fetched = useLoad('workers', (signal) => get<Worker[]>(['workers'], {}, signal), live.value === null);
+  const fetched = useLoad('workers', (signal) => get<Worker[]>(['workers'], {}, signal), live.value === null ? 1 : 0);
   const known = live.value ? { ...fetched, data: live.value, error: undefined } : fetched;
   return (
     <Page title="Workers">

@@ -1,6 +1,6 @@
 // The tree of jobs that a job belongs to.
 import { get } from '../lib/api';
-import { useLoad } from '../lib/load';
+import { SLOWLY, useLoad } from '../lib/load';
 import { to } from '../lib/route';
 import type { FlowNode, Job } from '../lib/types';
 import { Panel, Show, Tag } from './ui';
@@ -9,7 +9,7 @@ import { Panel, Show, Tag } from './ui';
 const size = (node: FlowNode): number => 1 + node.children.reduce((sum, child) => sum + size(child), 0);
 
 export function Flow({ queue, id, job }: { queue: string; id: string; job: Job }) {
-  const flow = useLoad(`${queue}/${id}`, (signal) => get<FlowNode>(['queues', queue, 'jobs', id, 'flow'], {}, signal));
+  const flow = useLoad(`${queue}/${id}`, (signal) => get<FlowNode>(['queues', queue, 'jobs', id, 'flow'], {}, signal), job.state === 'waiting-children' || job.state === 'active' ? 1 : SLOWLY);
   const alone = flow.data && flow.data.children.length === 0 && !job.fields.parentKey;
   if (alone || (!flow.data && flow.error?.status === 404)) return null;
   return (

@@ -11,11 +11,9 @@ const PATHS: Record<string, string> = {
   up: 'M8 13V3.5M4 7.5l4-4 4 4',
   down: 'M8 3v9.5M4 8.5l4 4 4-4',
   hold: 'M3.5 8h9',
-  plus: 'M8 3v10M3 8h10',
   left: 'M10 3L5 8l5 5',
   right: 'M6 3l5 5-5 5',
   clock: 'M8 1.8a6.2 6.2 0 100 12.4A6.2 6.2 0 008 1.8zM8 4.5V8l2.5 1.7',
-  link: 'M2 8h11M9 4l4 4-4 4',
 };
 
 export function Icon({ name }: { name: string }) {

@@ -9,11 +9,11 @@ const LINES = 200;
 
 export function Log({ queue, id, hidden, state }: { queue: string; id: string; hidden?: boolean | undefined; state: string }) {
   const [from, setFrom] = useState(0);
-  const live = state === 'active' || state === 'waiting';
+  const grows = state !== 'completed' && state !== 'failed';
   const log = useLoad(
     `${queue}/${id}/${from}/${state}`,
     (signal) => get<{ logs: string[]; count: number }>(['queues', queue, 'jobs', id, 'logs'], { from, count: LINES }, signal),
-    live,
+    grows ? 1 : 0,
   );
   if (hidden) return <Panel title="Log"><p class="dim">Hidden: this token may not see log lines.</p></Panel>;
   return (

@@ -18,7 +18,7 @@ export function Pager({ at, shown, total, more }: { at: Page; shown: number; tot
   };
   return (
     <nav class="pager" aria-label="Pages">
-      <span>{range(at, shown, total, count)}</span>
+      <span role="status">{range(at, shown, total, count)}</span>
       <span class="pager-links">
         {at.number > 1
           ? <a class="button small" href={link(at.last === undefined ? at.number - 1 : Math.min(at.number - 1, at.last))}><Icon name="left" />Previous</a>

@@ -101,7 +101,7 @@ function Lost() {
   if (state.state !== 'lost') return null;
   const wait = Math.max(0, Math.ceil((state.next - now.value) / 1000) * 1000);
   return (
-    <div class="lost">
+    <div class="lost-bar">
       <Icon name="warning" />
       <p>
         <b>The connection is lost.</b> {state.why}{' '}

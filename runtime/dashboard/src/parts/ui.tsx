@@ -170,13 +170,3 @@ export function Meter({ value, max, label }: { value: number; max: number; label
     </svg>
   );
 }
-
-export function Button({ children, onClick, kind = '', disabled, title }: {
-  children: Children;
-  onClick: () => void;
-  kind?: string;
-  disabled?: boolean;
-  title?: string;
-}) {
-  return <button type="button" class={kind} onClick={onClick} disabled={disabled} title={title}>{children}</button>;
-}
