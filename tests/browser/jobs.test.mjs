@@ -108,8 +108,8 @@ test('lists are searched, and turned page by page', async () => {
   const state = (await mill.call('GET', 'queues/reports')).counts.paused ? 'paused' : 'waiting';
   await visit(page, mill, `queues/reports/jobs?state=${state}`, 'reports');
   const rows = page.locator('main tbody tr');
-  assert.equal(await rows.count(), 50);
   await page.getByText('1–50 of 120').waitFor();
+  assert.equal(await rows.count(), 50);
   await page.getByRole('link', { name: 'Next' }).click();
   await page.getByText('51–100 of 120').waitFor();
   await page.getByLabel('Page', { exact: true }).fill('3');

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { startFake } from '../../runtime/dashboard/dev/fake-api.mjs';
 import { screenshots, scripted, startMill, until } from './lib/mill.mjs';
 import { accessible, fits, openBrowser, openPage, visit } from './lib/screen.mjs';
 
@@ -149,18 +150,25 @@ test('less motion is moved where it is asked for', async () => {
 });
 
 test('pictures for the documentation', { skip: process.env.SCREENSHOTS ? false : 'set SCREENSHOTS=1 to write them' }, async () => {
+  // Of made-up queues: they are the same every time, and have a past.
+  const fake = await startFake();
   await mkdir(screenshots, { recursive: true });
-  const shown = ['overview', 'queue', 'failed', 'job', 'alerts', 'workers', 'deployment', 'limits'];
-  const dark = new Set(['queue', 'limits']);
-  for (const [name, hash, heading] of pages.filter(([one]) => shown.includes(one))) {
-    const page = await openPage(browser, { colorScheme: dark.has(name) ? 'dark' : 'light', viewport: { width: 1180, height: 800 } });
-    await visit(page, mill, hash, heading);
-    await page.waitForFunction(() => document.fonts.status === 'loaded');
+  const shoot = async (name, hash, heading, options) => {
+    const page = await openPage(browser, options);
+    await visit(page, fake, hash, heading);
+    await page.waitForFunction(() => document.fonts.status === 'loaded' && document.querySelector('.live.live'));
     await page.screenshot({ path: path.join(screenshots, `${name}.png`) });
     await page.context().close();
-  }
-  const page = await openPage(browser, PHONE);
-  await visit(page, mill, '', 'Overview');
-  await page.screenshot({ path: path.join(screenshots, 'phone.png') });
-  await page.context().close();
+  };
+  const screen = { viewport: { width: 1180, height: 860 } };
+  const dark = { ...screen, colorScheme: 'dark' };
+  await shoot('overview', '', 'Overview', screen);
+  await shoot('queue', 'queues/payment-processing', 'payment-processing', dark);
+  await shoot('failed', 'queues/email-delivery/jobs?state=failed', 'email-delivery', screen);
+  await shoot('job', 'queues/email-delivery/jobs/failed-1', 'Job failed-1', screen);
+  await shoot('deployment', 'handlers/email-delivery?job=*', 'email-delivery / *', screen);
+  await shoot('workers', 'workers', 'Workers', screen);
+  await shoot('limits', 'limits', 'Limits', dark);
+  await shoot('phone', '', 'Overview', PHONE);
+  fake.close();
 });

@@ -49,6 +49,8 @@ export async function openPage(browser, options = {}) {
 /** The page of a route, once its heading is there and nothing is loading any more. */
 export async function visit(page, mill, hash, heading) {
   await page.goto(`${mill.base}#/${hash}`);
+  // The document stays the same; two frames later the page before is gone.
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
   if (heading) await page.getByRole('heading', { level: 1, name: heading, exact: typeof heading === 'string' }).waitFor();
   await settled(page);
 }

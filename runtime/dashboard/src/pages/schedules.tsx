@@ -3,7 +3,7 @@ import { act, ask } from '../lib/actions';
 import { get, send } from '../lib/api';
 import { count, duration, number } from '../lib/format';
 import { mayOperate } from '../lib/live';
-import { useLoad } from '../lib/load';
+import { SLOWLY, useLoad } from '../lib/load';
 import { href, to } from '../lib/route';
 import { go, route } from '../lib/router';
 import type { QueueRow, Scheduler } from '../lib/types';
@@ -32,7 +32,7 @@ const when = ({ fields: { pattern, every, tz } }: Scheduler) =>
 
 export function Schedules() {
   const { queue = '' } = route.value.query;
-  const list = useLoad(`schedules/${queue}`, (signal) => load(queue, signal));
+  const list = useLoad(`schedules/${queue}`, (signal) => load(queue, signal), SLOWLY);
   const remove = async (row: Row) => {
     const sure = await ask({
       title: `Remove the schedule ${row.id}?`,

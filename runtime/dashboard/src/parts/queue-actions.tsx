@@ -80,7 +80,7 @@ export function QueueActions({ row: { queue, paused, counts }, reload }: { row: 
       action: 'Remove the queue',
       danger: true,
       fields: [
-        { name: 'confirm', label: `Write ${queue} to go on`, required: true, pattern: queue.replace(/[.*+?^${}()|[\]\\/-]/g, '\\$&') },
+        { name: 'confirm', label: `Write ${queue} to go on`, required: true, pattern: queue.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&') },
         { name: 'force', kind: 'check', label: 'Even while jobs run' },
       ],
     });
