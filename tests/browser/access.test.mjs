@@ -9,7 +9,8 @@ const tokens = { eyes: { role: 'viewer', secret: 'look' }, hands: { role: 'opera
 let mill;
 let browser;
 before(async () => {
-  [mill, browser] = await Promise.all([startMill({ tokens }), openBrowser()]);
+  browser = await openBrowser();
+  mill = await startMill({ tokens });
 });
 after(async () => {
   await browser?.close();

@@ -11,7 +11,8 @@ let mill;
 let browser;
 let page;
 before(async () => {
-  [mill, browser] = await Promise.all([startMill(), openBrowser()]);
+  browser = await openBrowser();
+  mill = await startMill();
   page = await openPage(browser);
 });
 after(async () => {
@@ -23,8 +24,8 @@ test('a finished job shows all that it left', async () => {
   const id = await mill.add('orders', [{ op: 'progress', value: 70 }, { op: 'log', line: 'halfway there' }, { op: 'print', line: 'said aloud' }, { op: 'return', value: { sheets: [11, 12] } }]);
   await mill.inState('orders', id, 'completed');
   await visit(page, mill, `queues/orders/jobs/${id}`, `Job ${id}`);
-  await page.getByLabel('Data').filter({ hasText: '"halfway there"' }).waitFor();
-  assert.match(await page.getByLabel('Return value', { exact: true }).innerText(), /"sheets": \[\s*11,\s*12\s*\]/);
+  await page.locator('pre[aria-label=Data]').filter({ hasText: '"halfway there"' }).waitFor();
+  assert.match(await page.locator('pre[aria-label="Return value"]').innerText(), /"sheets": \[\s*11,\s*12\s*\]/);
   const log = page.getByLabel('Log lines');
   await log.getByText('halfway there').waitFor();
   await log.getByText('said aloud').waitFor();
@@ -42,7 +43,7 @@ test('a failed job shows its reason and each attempt; retry runs it again', asyn
   await answer(page, 'Retry');
   await told(page, `Job ${id} will run again`);
   await mill.inState('orders', id, 'completed');
-  await page.getByLabel('Return value', { exact: true }).getByText('at last').waitFor();
+  await page.locator('pre[aria-label="Return value"]').getByText('at last').waitFor();
 });
 
 test('a delayed job is promoted, a running one is cancelled, a finished one is removed', async () => {

@@ -12,7 +12,8 @@ let mill;
 let browser;
 let pages;
 before(async () => {
-  [mill, browser] = await Promise.all([startMill(), openBrowser()]);
+  browser = await openBrowser();
+  mill = await startMill();
   pages = await fill();
 });
 after(async () => {

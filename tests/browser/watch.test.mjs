@@ -8,7 +8,8 @@ let mill;
 let browser;
 let page;
 before(async () => {
-  [mill, browser] = await Promise.all([startMill(), openBrowser()]);
+  browser = await openBrowser();
+  mill = await startMill();
   page = await openPage(browser);
 });
 after(async () => {

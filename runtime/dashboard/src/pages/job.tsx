@@ -73,7 +73,9 @@ function Payload({ title, text, hidden }: { title: string; text: string | undefi
 function Timing({ job: { fields, state } }: { job: Job }) {
   const added = number(fields.timestamp);
   const started = number(fields.processedOn);
-  const ended = number(fields.finishedOn);
+  // A job that runs once more may still have the end of the time before.
+  const finished = number(fields.finishedOn);
+  const ended = finished !== undefined && finished >= (started ?? 0) ? finished : undefined;
   const delay = number(fields.delay) ?? 0;
   const running = state === 'active' && started !== undefined;
   return (
@@ -102,7 +104,7 @@ function Timing({ job: { fields, state } }: { job: Job }) {
 /** How the time of a job divides into waiting and the last attempt. */
 function Bar({ added, started, ended }: { added?: number | undefined; started?: number | undefined; ended?: number | undefined }) {
   if (added === undefined || started === undefined || ended === undefined || ended <= added) return null;
-  const share = ((started - added) / (ended - added)) * 100;
+  const share = Math.min(100, Math.max(0, ((started - added) / (ended - added)) * 100));
   const label = `Waited ${duration(started - added)}, ran ${duration(ended - started)}`;
   return (
     <svg class="timebar" viewBox="0 0 100 8" preserveAspectRatio="none" role="img" aria-label={label}>
