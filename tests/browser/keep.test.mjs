@@ -83,12 +83,12 @@ test('a schedule is made, listed and removed', async () => {
   await page.getByRole('heading', { level: 1, name: 'New schedule' }).waitFor();
   await page.getByLabel('Queue').fill('reports');
   await page.getByLabel('Id', { exact: true }).fill('nightly');
-  await page.getByLabel('Pattern').fill('soon');
+  await page.getByRole('textbox', { name: 'Pattern' }).fill('soon');
   await page.getByLabel('Job name').fill('report');
   await page.getByLabel('Data as JSON').fill('{"steps":[]}');
   await page.getByRole('button', { name: 'Set the schedule' }).click();
   await page.locator('.notice.bad').waitFor();
-  await page.getByLabel('Pattern').fill('0 3 * * *');
+  await page.getByRole('textbox', { name: 'Pattern' }).fill('0 3 * * *');
   await page.getByLabel('Time zone').fill('Europe/Berlin');
   await page.getByRole('button', { name: 'Set the schedule' }).click();
   await row(page, 'nightly').getByText('0 3 * * * (Europe/Berlin)').waitFor();

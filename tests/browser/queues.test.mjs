@@ -74,7 +74,7 @@ test('drain removes what waits, and delayed jobs if asked', async () => {
   await mill.add('orders', [], { delay: 3_600_000 });
   await visit(page, mill, 'queues/orders', 'orders');
   await press('Drain');
-  await answer(page, 'Remove them', { 'The 1 delayed ones too': true });
+  await answer(page, 'Remove them', { 'Delayed jobs too': true });
   await told(page, 'removed');
   const { counts } = await queue();
   assert.deepEqual([counts.waiting + counts.paused, counts.delayed], [0, 0]);

@@ -58,7 +58,7 @@ test('a deep queue turns critical with its reason, raises an alert, and that is 
 test('scaling shows what is wanted and why', async () => {
   await visit(page, mill, 'scaling', 'Scaling');
   await row(page, 'orders').first().waitFor();
-  await page.getByLabel('Queue', { exact: true }).selectOption('orders');
+  await page.getByRole('combobox', { name: 'Queue' }).selectOption('orders');
   await page.waitForURL(/queue=orders/);
 });
 

@@ -35,7 +35,7 @@ export function QueueActions({ row: { queue, paused, counts }, reload }: { row: 
       text: `This removes the ${jobs(waiting)} that wait. There is no way back.`,
       action: 'Remove them',
       danger: true,
-      fields: [{ name: 'delayed', kind: 'check', label: `The ${count(counts.delayed ?? 0)} delayed ones too` }],
+      fields: [{ name: 'delayed', kind: 'check', label: `Delayed jobs too (${count(counts.delayed ?? 0)})` }],
     });
     if (!answer) return;
     const work = () => send<{ removed: number }>('POST', path('drain'), { delayed: answer.delayed === 'true' });
