@@ -119,6 +119,7 @@ test('the keyboard alone finds a failed job and retries it', async () => {
   await tabTo(page, id);
   await page.keyboard.press('Enter');
   await page.waitForFunction((name) => document.activeElement?.textContent === name, `Job ${id}`);
+  await page.getByRole('button', { name: 'Retry' }).waitFor();
   await tabTo(page, 'Retry', 12);
   await page.keyboard.press('Enter');
   const dialog = page.getByRole('dialog');
@@ -165,7 +166,7 @@ test('pictures for the documentation', { skip: process.env.SCREENSHOTS ? false :
   const dark = { ...screen, colorScheme: 'dark' };
   await shoot('overview', '', 'Overview', screen);
   await shoot('queue', 'queues/payment-processing', 'payment-processing', dark);
-  await shoot('failed', 'queues/email-delivery/jobs?state=failed', 'email-delivery', screen);
+  await shoot('failed', 'queues/email-delivery/jobs?state=failed', 'email-delivery', { viewport: { width: 1180, height: 600 } });
   await shoot('job', 'queues/email-delivery/jobs/failed-1', 'Job failed-1', screen);
   await shoot('deployment', 'handlers/email-delivery?job=*', 'email-delivery / *', screen);
   await shoot('workers', 'workers', 'Workers', screen);
