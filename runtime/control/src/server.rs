@@ -1,4 +1,4 @@
-//! The server: `/metrics`, `/healthz/live`, `/healthz/ready`, and the API.
+//! The server: `/metrics`, `/healthz/live`, `/healthz/ready`, the API and the dashboard.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -150,6 +150,7 @@ fn router(pages: &Arc<Pages>) -> Router {
         .route("/healthz/live", get(live))
         .route("/healthz/ready", get(ready))
         .merge(crate::api::routes(pages))
+        .merge(crate::dashboard::routes())
         .with_state(Arc::clone(pages))
 }
 

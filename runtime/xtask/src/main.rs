@@ -1,6 +1,7 @@
-//! The project's chores. `cargo xtask demo`, `test`, `bench`, `guests`.
+//! The project's chores. `cargo xtask demo`, `test`, `bench`, `guests`, `dashboard`.
 
 mod bench;
+mod dashboard;
 mod demo;
 mod deploy;
 mod guests;
@@ -34,6 +35,8 @@ enum Chore {
     Bench(bench::BenchArguments),
     /// Build the handlers and the test guests into `target/guests`
     Guests,
+    /// Build the dashboard's files, or check that those that are committed are up to date
+    Dashboard(dashboard::DashboardArguments),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Chore::Test(arguments) => test::test(&arguments),
         Chore::Bench(arguments) => bench::bench(&arguments),
         Chore::Guests => guests::build(),
+        Chore::Dashboard(arguments) => dashboard::dashboard(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -118,8 +118,18 @@ pub(crate) fn need_docker_registry() -> Result<()> {
 
 /// Node and the packages of the compatibility tests.
 pub(crate) fn need_node() -> Result<()> {
-    need("node", &["nodejs", "npm"], "node")?;
-    let folder = root().join("tests/bullmq");
+    need_node_alone()?;
+    need_packages("tests/bullmq")
+}
+
+/// Node, for a folder that brings other packages.
+pub(crate) fn need_node_alone() -> Result<()> {
+    need("node", &["nodejs", "npm"], "node")
+}
+
+/// The packages that a folder's lock file names.
+pub(crate) fn need_packages(name: &str) -> Result<()> {
+    let folder = root().join(name);
     let (lock, stamp) = (folder.join("package-lock.json"), folder.join("node_modules/.package-lock.json"));
     let age = |path: &Path| std::fs::metadata(path).and_then(|m| m.modified());
     if let (Ok(lock), Ok(stamp)) = (age(&lock), age(&stamp))
@@ -127,7 +137,7 @@ pub(crate) fn need_node() -> Result<()> {
     {
         return Ok(());
     }
-    say("installing the packages of tests/bullmq");
+    say(&format!("installing the packages of {name}"));
     run(command("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder))
 }
 

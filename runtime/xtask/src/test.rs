@@ -4,10 +4,10 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::steps::{
-    build_host, command, need_chromium, need_docker_registry, need_node, need_python, need_redis, root, run,
-    say,
+    build_host, command, need_chromium, need_docker_registry, need_node, need_node_alone, need_packages,
+    need_python, need_redis, root, run, say,
 };
-use crate::{deploy, guests, hostile, registry, scheduling, sdk};
+use crate::{dashboard, deploy, guests, hostile, registry, scheduling, sdk};
 
 #[derive(Debug, Args)]
 pub(crate) struct TestArguments {
@@ -37,6 +37,8 @@ enum Part {
     Sdk,
     /// What is in `deploy/`, with the tools of those who use it, and a real Prometheus
     Deploy,
+    /// The dashboard: its files are those of its source, and every page and action in a browser on the real binary
+    Browser,
     /// Hostile guests beside a healthy queue on the real binary: 200 of each kind when named, else 20
     Hostile,
 }
@@ -84,6 +86,9 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
     }
     if runs(Part::Deploy) {
         deploy::prove(&build_host(false)?)?;
+    }
+    if runs(Part::Browser) {
+        browser()?;
     }
     if runs(Part::Hostile) {
         let times = if arguments.parts.contains(&Part::Hostile) { 200 } else { 20 };
@@ -145,6 +150,21 @@ fn conformance() -> Result<()> {
         suite(redis, &files, &["--test-force-exit"])?;
     }
     Ok(())
+}
+
+fn browser() -> Result<()> {
+    need_node_alone()?;
+    need_packages(dashboard::SOURCE)?;
+    need_packages("tests/browser")?;
+    need_chromium()?;
+    say("the dashboard's own tests");
+    run(command("npm").args(["test", "--silent"]).current_dir(root().join(dashboard::SOURCE)))?;
+    dashboard::check()?;
+    let binary = build_host(false)?;
+    say("the dashboard in a browser");
+    let mut npm = command("npm");
+    npm.args(["test", "--silent"]).current_dir(root().join("tests/browser"));
+    run(npm.env("GRISTMILL_BIN", binary).env("GRISTMILL_GUESTS", guests::folder()))
 }
 
 /// The whole run takes minutes; beside all other parts a short one must do.
