@@ -103,7 +103,7 @@ impl LogSink {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Place and message of the last panic that stderr told of, as Rust's runtime writes it.
+    /// Place and message of the last panic that stderr told of, as the runtimes of Rust, Go and C write it.
     pub(crate) fn panic(&self) -> Option<String> {
         self.panic.lock().unwrap_or_else(PoisonError::into_inner).take().map(|panic| panic.text)
     }
@@ -126,6 +126,15 @@ impl LogSink {
             Some(panic) if !panic.complete => {
                 panic.text = cut(&format!("{} {line}", panic.text), MAX_PANIC).into_owned();
                 panic.complete = true;
+            }
+            other if line.starts_with("panic: ") || line.starts_with("fatal error: ") => {
+                let text = cut(line, MAX_PANIC).into_owned();
+                *other = Some(Panic { text, complete: true });
+            }
+            other if line.starts_with("Assertion failed: ") => {
+                let text = line.trim_start_matches("Assertion failed: ");
+                let text = format!("failed an assertion: {}", cut(text, MAX_PANIC));
+                *other = Some(Panic { text, complete: true });
             }
             other => {
                 if let Some((_, place)) =
@@ -281,5 +290,11 @@ mod tests {
             b"\nthread 'main' panicked at src/lib.rs:3:5:\nindex out of bounds\nnote: x\n",
         );
         assert_eq!(sink.panic().unwrap(), "panicked at src/lib.rs:3:5: index out of bounds");
+        sink.output(Level::Warn, b"panic: no such user\n\ngoroutine 1 [running]:\n");
+        assert_eq!(sink.panic().unwrap(), "panic: no such user");
+        sink.output(Level::Warn, b"Assertion failed: size > 0 (handler.c: total: 12)\n");
+        assert_eq!(sink.panic().unwrap(), "failed an assertion: size > 0 (handler.c: total: 12)");
+        sink.output(Level::Warn, b"fatal error: all goroutines are asleep - deadlock!\n");
+        assert_eq!(sink.panic().unwrap(), "fatal error: all goroutines are asleep - deadlock!");
     }
 }

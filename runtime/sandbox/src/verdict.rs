@@ -160,7 +160,11 @@ fn fault(error: &wasmtime::Error, guest: &Guest) -> Outcome {
         return stop(StopReason::Memory, message, backtrace);
     }
     if let Some(I32Exit(status)) = error.downcast_ref() {
-        let message = format!("the handler exited with status {status} instead of returning");
+        let mut message = format!("the handler exited with status {status} instead of returning");
+        // Go's runtime ends so after a panic, and after errors of its own.
+        if let Some(panic) = guest.log.panic() {
+            message = format!("{message}: {panic}");
+        }
         return stop(StopReason::Trap, message, backtrace);
     }
     let text = format!("{:#}", error.root_cause());
