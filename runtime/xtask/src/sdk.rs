@@ -2,7 +2,7 @@
 //! their guests answer the same questions alike.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -51,7 +51,8 @@ pub(crate) fn prove(binary: &Path, all: bool) -> Result<()> {
     if all {
         examples(binary, &path)?;
     }
-    conformance(binary, &path)
+    conformance(binary, &path)?;
+    flow(binary, &path)
 }
 
 /// The SDKs' own tests; those of Rust are among the crates'.
@@ -158,15 +159,12 @@ fn conformance(binary: &Path, path: &OsStr) -> Result<()> {
     std::fs::create_dir_all(&folder)?;
     for language in GUESTS {
         say(&format!("the guest in {language}"));
-        let source = root().join("sdk/conformance").join(language);
-        // npm would keep the SDK that it copied when it was installed.
-        let copied: PathBuf = source.join("node_modules");
-        if copied.exists() {
-            std::fs::remove_dir_all(&copied)?;
-        }
-        let output = folder.join(format!("{language}.wasm"));
-        let mut build = command(&binary.display().to_string());
-        run(build.arg("build").arg(source).arg("--output").arg(output).env("PATH", path))?;
+        component(
+            binary,
+            path,
+            &root().join("sdk/conformance").join(language),
+            &folder.join(format!("{language}.wasm")),
+        )?;
     }
     say("the same questions to all of them");
     run(command("node")
@@ -175,4 +173,35 @@ fn conformance(binary: &Path, path: &OsStr) -> Result<()> {
         .env("GRISTMILL_GUESTS", guests::folder())
         .env("GRISTMILL_CONFORMANCE", folder)
         .env("GRISTMILL_PARITY", root().join("docs/reference/sdk-parity.md")))
+}
+
+/// Makes the component of a project of this repository.
+fn component(binary: &Path, path: &OsStr, source: &Path, output: &Path) -> Result<()> {
+    // npm would keep the SDK that it copied when it was installed.
+    let copied = source.join("node_modules");
+    if copied.exists() {
+        std::fs::remove_dir_all(&copied)?;
+    }
+    let mut build = command(&binary.display().to_string());
+    run(build.arg("build").arg(source).arg("--output").arg(output).env("PATH", path))
+}
+
+/// One job whose children other languages serve.
+fn flow(binary: &Path, path: &OsStr) -> Result<()> {
+    let folder = root().join("target/conformance");
+    let handlers = folder.join("flow");
+    std::fs::create_dir_all(&handlers)?;
+    let sources =
+        ["sdk/conformance/flow", "handlers/markdown-page", "handlers/checksum-c", "handlers/archive"];
+    for source in sources.map(|source| root().join(source)) {
+        let name = source.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        component(binary, path, &source, &handlers.join(format!("{name}.wasm")))?;
+    }
+    std::fs::copy(guests::folder().join("hash.wasm"), handlers.join("hash.wasm"))?;
+    say("a flow through all of them");
+    run(command("node")
+        .args(["--test", "--test-reporter=spec", "sdk/conformance/flow.mjs"])
+        .env("GRISTMILL_BIN", binary)
+        .env("GRISTMILL_GUESTS", guests::folder())
+        .env("GRISTMILL_CONFORMANCE", folder))
 }
