@@ -67,7 +67,7 @@ func Main() {
 func Parse[T any](text []byte) (T, error) {
 	var value T
 	if err := typed.Read(text, &value); err != nil {
-		return value, Permanentf("the job's data does not fit this handler: %w", err).WithCode("bad-data")
+		return value, Permanent("the job's data does not fit this handler: " + err.Error()).WithCode("bad-data")
 	}
 	return value, nil
 }

@@ -128,7 +128,9 @@ func TestAPanicBecomesARetryableEndWithThePlace(t *testing.T) {
 
 func TestNothingIsNoValue(t *testing.T) {
 	host := gristmilltest.New(t)
-	none := func(gristmill.Context, gristmill.Job[any]) (gristmill.Nothing, error) { return gristmill.Nothing{}, nil }
+	none := func(gristmill.Context, gristmill.Job[any]) (gristmill.Nothing, error) {
+		return gristmill.Nothing{}, nil
+	}
 	text, err := gristmill.Call(host.Context(), none, gristmilltest.Job[any](host, nil))
 	if text != nil || err != nil {
 		t.Errorf("%s, %v", text, err)

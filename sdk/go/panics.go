@@ -106,7 +106,7 @@ func callers() []place {
 				// What is above deferred the recovery.
 				all = all[:0]
 			}
-		case strings.HasPrefix(frame.Function, "gristmill."), frame.Function == "":
+		case isOurs(frame.Function):
 		default:
 			all = append(all, place{plain(frame.Function), frame.File, frame.Line})
 		}
@@ -114,6 +114,12 @@ func callers() []place {
 			return all
 		}
 	}
+}
+
+// isOurs is true for functions of the SDK, and for those that the linker makes of its exports.
+func isOurs(function string) bool {
+	rest, found := strings.CutPrefix(function, "gristmill")
+	return function == "" || (found && strings.IndexAny(rest, "./:") == 0)
 }
 
 // isUsers is true for functions of the handler's own module, or of one that it uses, which have the name of a host in

@@ -161,9 +161,8 @@ fn fault(error: &wasmtime::Error, guest: &Guest) -> Outcome {
     }
     if let Some(I32Exit(status)) = error.downcast_ref() {
         let mut message = format!("the handler exited with status {status} instead of returning");
-        // Go's runtime ends so after a panic, and after errors of its own.
         if let Some(panic) = guest.log.panic() {
-            message = format!("{message}: {panic}");
+            message = format!("{message}, as it {panic}");
         }
         return stop(StopReason::Trap, message, backtrace);
     }

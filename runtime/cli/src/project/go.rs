@@ -75,7 +75,7 @@ fn compiler(project: &Project) -> Result<PathBuf, Failure> {
 
 /// The compiler in a virtual environment.
 fn installed(venv: &Path) -> Option<PathBuf> {
-    let mut versions = venv.join("lib").read_dir().ok()?.filter_map(Result::ok);
+    let versions = venv.join("lib").read_dir().ok()?.filter_map(Result::ok);
     versions.map(|version| version.path().join("site-packages/go/bin/go")).find(|go| go.is_file())
 }
 
@@ -89,6 +89,14 @@ fn sdk(project: &Project, go: &Path) -> Result<PathBuf, Failure> {
         return Ok(directory.into());
     }
     let told = String::from_utf8_lossy(&output.stderr);
+    if told.contains("requires go >=") {
+        return Err(Failure::usage(format!(
+            "{}: {}\nhint: {}, or lower the line `go` of `go.mod`",
+            project.directory.join("go.mod").display(),
+            told.trim(),
+            GO.install
+        )));
+    }
     Err(Failure::usage(format!(
         "{}: Go does not find the SDK, the module `{MODULE}`: {}\nhint: `gristmill new NAME --lang go` makes a project that has it, in `third_party/gristmill-sdk`, and a `go.mod` with `replace {MODULE} => ./third_party/gristmill-sdk`",
         project.directory.join("go.mod").display(),
@@ -105,7 +113,7 @@ fn schema(project: &Project, go: &Path) -> Result<Option<Vec<u8>>, Failure> {
         let told = String::from_utf8_lossy(&output.stderr);
         return Err(Failure::new(format!(
             "the handler does not tell the schema of its data:\n{}",
-            told.trim()
+            told.trim().trim_end_matches("exit status 1").trim_end()
         )));
     }
     let schema = output.stdout.trim_ascii();

@@ -101,7 +101,8 @@ fn show(command: &Command) -> String {
     let short = |text: &std::ffi::OsStr| {
         let path = Path::new(text);
         let near = path.strip_prefix(command.get_current_dir().unwrap_or(&here)).unwrap_or(path);
-        if near.as_os_str().is_empty() { ".".to_owned() } else { near.display().to_string() }
+        let word = if near.as_os_str().is_empty() { ".".to_owned() } else { near.display().to_string() };
+        if word.contains(' ') { format!("'{word}'") } else { word }
     };
     let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).map(short).collect();
     words.join(" ")
