@@ -180,6 +180,13 @@ export const cases = [
   { name: 'an ordinary error', data: { op: 'throw', what: 'error', message: 'bööm' }, opts: { attempts: 2 }, failed: /bööm/, check: ({ job }) => assert.equal(job.attemptsMade, 2) },
   { name: 'an error without a text', data: { op: 'throw', what: 'empty' }, failed: /./ },
   { name: 'the oddest error', data: { op: 'throw', what: 'odd' }, failed: /./ },
+  {
+    name: 'a thrown text', data: { op: 'throw', what: 'text', message: 'bööm' }, failed: /bööm/,
+    check({ job, language }) {
+      // What is no error has no place in JavaScript.
+      if (language !== 'js') assert.match(`${job.failedReason} ${job.stacktrace}`, /(handler\.(py|c|go)|lib\.rs)\W+.*\d/);
+    },
+  },
   { name: 'what ends the instance', data: { op: 'throw', what: 'panic' }, failed: /./ },
   { name: 'another job after that', data: { op: 'return', value: 'fine' }, value: 'fine' },
   { name: 'an operation that there is not', data: { op: 'nonsense' }, opts: { attempts: 3 }, failed: /nonsense/, check: ({ job }) => assert.equal(job.attemptsMade, 1) },

@@ -101,7 +101,7 @@ async function ask(asked, language, number, surroundings) {
     const fits = (found) => found.name.endsWith(name) && Object.entries(all).every(([key, value]) => found.labels[key] === value);
     return samples(parse(await worker.metrics()), fits)[0]?.value;
   };
-  const seen = { ...surroundings, job: done, queue, sample, logs: async () => (await queue.queue.getJobLogs(done.id)).logs };
+  const seen = { ...surroundings, language, job: done, queue, sample, logs: async () => (await queue.queue.getJobLogs(done.id)).logs };
   const state = await queue.queue.getJobState(done.id);
   if (asked.failed) {
     assert.equal(state, 'failed', `it returned ${JSON.stringify(done.returnvalue)}`);

@@ -11,7 +11,10 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { componentize } from '@bytecodealliance/componentize-js';
 import { TraceMap, eachMapping } from '@jridgewell/trace-mapping';
+import { parse } from 'acorn';
+import { full } from 'acorn-walk';
 import { build } from 'esbuild';
+import rewritePattern from 'regexpu-core';
 
 const ENTRIES = ['src/handler.ts', 'src/handler.js', 'src/handler.mjs', 'handler.ts', 'handler.js', 'handler.mjs'];
 const sdk = path.dirname(fileURLToPath(import.meta.url));
@@ -57,9 +60,23 @@ async function bundle(entry, folder) {
       : 'the handler cannot be bundled');
   });
   const [map, code] = built.outputFiles.map((output) => output.text);
-  const text = `${code}\nglobalThis[Symbol.for('gristmill.lines')] = ${JSON.stringify(JSON.stringify(lines(map)))};\n`;
+  const text = `${withoutProperties(code)}\nglobalThis[Symbol.for('gristmill.lines')] = ${JSON.stringify(JSON.stringify(lines(map)))};\n`;
   await writeFile(file, text);
   return file;
+}
+
+/** The engine has no tables of Unicode: in regular expressions, classes such as `\p{L}` become lists of characters. */
+function withoutProperties(code) {
+  const found = [];
+  full(parse(code, { ecmaVersion: 'latest', sourceType: 'module' }), ({ regex, start, end }) => {
+    if (regex !== undefined && /\\p\{/i.test(regex.pattern)) found.push({ ...regex, start, end });
+  });
+  let made = code;
+  for (const { pattern, flags, start, end } of found.sort((a, b) => b.start - a.start)) {
+    const options = { unicodePropertyEscapes: 'transform', ...(flags.includes('v') && { unicodeSetsFlag: 'transform' }) };
+    made = `${made.slice(0, start)}/${rewritePattern(pattern, flags, options)}/${flags.replace('v', 'u')}${made.slice(end)}`;
+  }
+  return made;
 }
 
 /** The user's file and line for each place of the bundle where they change; other packages by their names. */

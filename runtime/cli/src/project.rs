@@ -8,6 +8,8 @@ use serde::Serialize;
 use crate::failure::Failure;
 
 mod c;
+mod component;
+mod go;
 mod javascript;
 mod python;
 mod rust;
@@ -30,6 +32,8 @@ pub(crate) enum Language {
     Python,
     /// C
     C,
+    /// Go
+    Go,
 }
 
 impl Language {
@@ -41,6 +45,7 @@ impl Language {
             Self::Ts => "TypeScript",
             Self::Python => "Python",
             Self::C => "C",
+            Self::Go => "Go",
         }
     }
 
@@ -51,6 +56,7 @@ impl Language {
             Self::Js | Self::Ts => "npm test",
             Self::Python => "target/venv/bin/python -m unittest",
             Self::C => "make test",
+            Self::Go => go::test_command(),
         }
     }
 }
@@ -76,10 +82,12 @@ impl Project {
             if has("tsconfig.json") { Language::Ts } else { Language::Js }
         } else if has("pyproject.toml") {
             Language::Python
+        } else if has("go.mod") {
+            Language::Go
         } else if has("handler.c") {
             Language::C
         } else {
-            let wanted = "a `Cargo.toml`, `package.json`, `pyproject.toml` or `handler.c`";
+            let wanted = "a `Cargo.toml`, `package.json`, `pyproject.toml`, `go.mod` or `handler.c`";
             return Err(Failure::usage(format!(
                 "{}: no handler project is here: it has none of {wanted}\nhint: `gristmill new NAME --lang LANG` makes one",
                 directory.display()
@@ -104,6 +112,7 @@ impl Project {
             Language::Js | Language::Ts => javascript::build(self, output),
             Language::Python => python::build(self, output),
             Language::C => c::build(self, output),
+            Language::Go => go::build(self, output),
         }
     }
 }

@@ -38,10 +38,20 @@ pub(crate) struct LogSink {
     redacted: Redactions,
 }
 
-/// What stderr says of a panic: the line that names its place, and the message after it.
+/// What stderr says of a panic, as the end of a sentence about the handler.
 struct Panic {
     text: String,
-    complete: bool,
+    awaits: Awaits,
+}
+
+/// What a line of stderr may still add.
+#[derive(PartialEq, Eq)]
+enum Awaits {
+    Nothing,
+    /// Rust: the line after the place.
+    Message,
+    /// Go: the first line of the stack that names a file of the handler's.
+    Place,
 }
 
 impl LogSink {
@@ -103,7 +113,7 @@ impl LogSink {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Place and message of the last panic that stderr told of, as Rust's runtime writes it.
+    /// Place and message of the last panic that stderr told of, as the runtimes of Rust, Go and C write it.
     pub(crate) fn panic(&self) -> Option<String> {
         self.panic.lock().unwrap_or_else(PoisonError::into_inner).take().map(|panic| panic.text)
     }
@@ -123,18 +133,18 @@ impl LogSink {
     fn watch_for_panic(&self, line: &str) {
         let mut panic = self.panic.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *panic {
-            Some(panic) if !panic.complete => {
+            Some(panic) if panic.awaits == Awaits::Message => {
                 panic.text = cut(&format!("{} {line}", panic.text), MAX_PANIC).into_owned();
-                panic.complete = true;
+                panic.awaits = Awaits::Nothing;
             }
             other => {
-                if let Some((_, place)) =
-                    line.split_once("' panicked at ").or_else(|| line.split_once(") panicked at "))
+                if let Some(begun) = begun(line) {
+                    *other = Some(begun);
+                } else if let Some(panic) = other.as_mut().filter(|panic| panic.awaits == Awaits::Place)
+                    && let Some(place) = place_in_go(line)
                 {
-                    *other = Some(Panic {
-                        text: format!("panicked at {}", cut(place, MAX_PANIC)),
-                        complete: false,
-                    });
+                    panic.text = cut(&format!("{}, at {place}", panic.text), MAX_PANIC).into_owned();
+                    panic.awaits = Awaits::Nothing;
                 }
             }
         }
@@ -167,6 +177,30 @@ impl LogSink {
         }
         last.push_back(format!("[{}] {}", level.as_str(), cut(line, LAST_LINE_BYTES)));
     }
+}
+
+/// What a line tells that begins to tell of a panic: in Rust, in Go, or of a failed assertion in C.
+fn begun(line: &str) -> Option<Panic> {
+    if let Some((_, place)) = line.split_once("' panicked at ").or_else(|| line.split_once(") panicked at "))
+    {
+        let text = format!("panicked at {}", cut(place, MAX_PANIC));
+        return Some(Panic { text, awaits: Awaits::Message });
+    }
+    if line.starts_with("panic: ") || line.starts_with("fatal error: ") {
+        let text = format!("gave up: {}", cut(line, MAX_PANIC));
+        return Some(Panic { text, awaits: Awaits::Place });
+    }
+    let said = line.strip_prefix("Assertion failed: ")?;
+    let text = format!("failed an assertion: {}", cut(said, MAX_PANIC));
+    Some(Panic { text, awaits: Awaits::Nothing })
+}
+
+/// File and line in a line of a stack of Go, `\tgreet/handler.go:12 +0x2`, unless they are Go's own.
+fn place_in_go(line: &str) -> Option<&str> {
+    let place = line.strip_prefix('\t')?;
+    let own = ["runtime/", "internal/"].iter().any(|library| place.starts_with(library));
+    let place = place.split(' ').next()?;
+    (!own && place.contains(".go:")).then_some(place)
 }
 
 fn with_fields<'a>(message: &'a str, fields: &[(String, String)]) -> Cow<'a, str> {
@@ -281,5 +315,14 @@ mod tests {
             b"\nthread 'main' panicked at src/lib.rs:3:5:\nindex out of bounds\nnote: x\n",
         );
         assert_eq!(sink.panic().unwrap(), "panicked at src/lib.rs:3:5: index out of bounds");
+        sink.output(
+            Level::Warn,
+            b"panic: no such user\n\ngoroutine 1 [running]:\npanic({0x1})\n\truntime/panic.go:7 +0x1\nmain.total()\n\tgreet/handler.go:12 +0x2\n",
+        );
+        assert_eq!(sink.panic().unwrap(), "gave up: panic: no such user, at greet/handler.go:12");
+        sink.output(Level::Warn, b"Assertion failed: size > 0 (handler.c: total: 12)\n");
+        assert_eq!(sink.panic().unwrap(), "failed an assertion: size > 0 (handler.c: total: 12)");
+        sink.output(Level::Warn, b"fatal error: all goroutines are asleep - deadlock!\n");
+        assert_eq!(sink.panic().unwrap(), "gave up: fatal error: all goroutines are asleep - deadlock!");
     }
 }

@@ -160,7 +160,10 @@ fn fault(error: &wasmtime::Error, guest: &Guest) -> Outcome {
         return stop(StopReason::Memory, message, backtrace);
     }
     if let Some(I32Exit(status)) = error.downcast_ref() {
-        let message = format!("the handler exited with status {status} instead of returning");
+        let mut message = format!("the handler exited with status {status} instead of returning");
+        if let Some(panic) = guest.log.panic() {
+            message = format!("{message}, as it {panic}");
+        }
         return stop(StopReason::Trap, message, backtrace);
     }
     let text = format!("{:#}", error.root_cause());

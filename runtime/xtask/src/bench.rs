@@ -20,17 +20,20 @@ mod scheduler;
 pub(crate) mod table;
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use gristmill_queue::PrivateRedis;
 
 use crate::guests;
-use crate::steps::{build_host, command, need_node, need_python, need_redis, run, say, target};
+use crate::steps::{build_host, command, need_node, need_redis, run, say, target};
 use contender::{Contender, Kind};
 use drain::Drained;
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct BenchArguments {
+    /// Nothing but this part
+    #[arg(conflicts_with_all = ["throughput_only", "scale_only", "hostile_only", "leak_only", "limits_only", "deployments_only", "scheduler_only"])]
+    part: Option<Part>,
     /// End with one line of JSON on stdout
     #[arg(long)]
     json: bool,
@@ -55,9 +58,6 @@ pub(crate) struct BenchArguments {
     /// Only what limiters cost
     #[arg(long, conflicts_with_all = ["throughput_only", "scale_only", "hostile_only", "leak_only"])]
     limits_only: bool,
-    /// Only what an attempt costs in other languages: needs npm and pip
-    #[arg(long, conflicts_with_all = ["throughput_only", "scale_only", "hostile_only", "leak_only", "limits_only"])]
-    languages_only: bool,
     /// Only swaps of handlers and starts of a worker with many
     #[arg(long, conflicts_with_all = ["throughput_only", "scale_only", "hostile_only", "leak_only", "limits_only"])]
     deployments_only: bool,
@@ -67,6 +67,13 @@ pub(crate) struct BenchArguments {
     /// Jobs that leak
     #[arg(long, default_value_t = 1_000_000)]
     leak_jobs: usize,
+}
+
+/// Parts that have a name of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// What an attempt costs in every language, with its SDK: needs npm, pip and clang
+    Sdk,
 }
 
 /// What one contender did over all rounds.
@@ -106,9 +113,17 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
         }
         return Ok(());
     }
+    if arguments.part == Some(Part::Sdk) {
+        let mut report = table::Report::new(Vec::new());
+        report.languages = languages::measure()?;
+        table::print_languages(&report);
+        if arguments.json {
+            table::print_json(&report);
+        }
+        return Ok(());
+    }
     need_redis()?;
-    if arguments.hostile_only || arguments.leak_only || arguments.languages_only || arguments.deployments_only
-    {
+    if arguments.hostile_only || arguments.leak_only || arguments.deployments_only {
         return worker_only(arguments);
     }
     need_node()?;
@@ -185,17 +200,6 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
 /// Needs no other contender.
 fn worker_only(arguments: &BenchArguments) -> Result<()> {
     guests::build()?;
-    if arguments.languages_only {
-        need_node()?;
-        need_python()?;
-        let mut report = table::Report::new(Vec::new());
-        report.languages = languages::measure()?;
-        table::print_languages(&report);
-        if arguments.json {
-            table::print_json(&report);
-        }
-        return Ok(());
-    }
     let binary = build_host(true)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut report = table::Report::new(Vec::new());

@@ -1,46 +1,45 @@
 //! Handlers in every language, as their authors make them: a new project is built, run and tested; the SDKs' own tests pass; and
 //! their guests answer the same questions alike.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use crate::bench::table::{new_table, print};
 use crate::guests;
-use crate::steps::{command, need_clang, need_node, need_python, root, run, say, target};
+use crate::steps::{command, need_clang, need_go, need_node, need_python, root, run, say, target};
 
-/// A language: its word, how its projects are tested, and the longest that a new one may take, tools being there.
+/// A language: its word, and the longest that a new project may take, tools being there.
 struct Language {
     word: &'static str,
-    test: &'static [&'static str],
     bound: Duration,
 }
 
-const LANGUAGES: [Language; 5] = [
-    Language { word: "rust", test: &["cargo", "test", "--quiet"], bound: Duration::from_secs(180) },
-    Language { word: "js", test: &["npm", "test", "--silent"], bound: Duration::from_secs(90) },
-    Language { word: "ts", test: &["npm", "test", "--silent"], bound: Duration::from_secs(90) },
-    Language {
-        word: "python",
-        test: &["target/venv/bin/python", "-m", "unittest", "--quiet"],
-        bound: Duration::from_secs(90),
-    },
-    Language { word: "c", test: &["make", "--silent", "test"], bound: Duration::from_secs(30) },
+const LANGUAGES: [Language; 6] = [
+    Language { word: "rust", bound: Duration::from_secs(180) },
+    Language { word: "js", bound: Duration::from_secs(90) },
+    Language { word: "ts", bound: Duration::from_secs(90) },
+    Language { word: "python", bound: Duration::from_secs(90) },
+    Language { word: "c", bound: Duration::from_secs(30) },
+    Language { word: "go", bound: Duration::from_secs(90) },
 ];
 
 /// Those that have a guest for the conformance cases.
-const GUESTS: [&str; 4] = ["rust", "js", "python", "c"];
+const GUESTS: [&str; 5] = ["rust", "js", "python", "c", "go"];
 
 /// `all`: the examples in other languages than Rust are built and tested too.
 pub(crate) fn prove(binary: &Path, all: bool) -> Result<()> {
     need_node()?;
     need_python()?;
     need_clang()?;
+    let path = need_go()?;
     let folder = target().join("sdk");
     std::fs::create_dir_all(&folder)?;
-    units(&folder)?;
+    units(&folder, &path)?;
     let mut rows = Vec::new();
     for language in &LANGUAGES {
         say(&format!("a new handler in {}", language.word));
@@ -50,13 +49,14 @@ pub(crate) fn prove(binary: &Path, all: bool) -> Result<()> {
     report.add_rows(rows);
     print(&report);
     if all {
-        examples(binary)?;
+        examples(binary, &path)?;
     }
-    conformance(binary)
+    conformance(binary, &path)?;
+    flow(binary, &path)
 }
 
 /// The SDKs' own tests; those of Rust are among the crates'.
-fn units(folder: &Path) -> Result<()> {
+fn units(folder: &Path, path: &OsStr) -> Result<()> {
     let sdk = root().join("sdk");
     say("the tests of the SDK for JavaScript");
     let npm = |arguments: &[&str]| run(command("npm").args(arguments).current_dir(sdk.join("js")));
@@ -68,10 +68,12 @@ fn units(folder: &Path) -> Result<()> {
     run(python.env("PYTHONPATH", "src"))?;
     say("the tests of the SDK for C");
     let objects = format!("BUILD={}", folder.join("c").display());
-    run(command("make").args(["--silent", "test", &objects]).current_dir(sdk.join("c")))
+    run(command("make").args(["--silent", "test", &objects]).current_dir(sdk.join("c")))?;
+    say("the tests of the SDK for Go");
+    run(command("make").args(["--silent", "lint", "test"]).current_dir(sdk.join("go")).env("PATH", path))
 }
 
-/// From nothing to a result and a passed test; how long each step took.
+/// From nothing to a result and a passed test; how long each step took. Tools that a project gets for itself it gets here.
 fn project(binary: &Path, folder: &Path, language: &Language) -> Result<Vec<String>> {
     let name = format!("new-{}", language.word);
     let directory = folder.join(&name);
@@ -84,7 +86,11 @@ fn project(binary: &Path, folder: &Path, language: &Language) -> Result<Vec<Stri
         command
     };
     let began = Instant::now();
-    let new = timed(&mut gristmill(&["new", &name, "--lang", language.word]))?;
+    let made = gristmill(&["new", &name, "--lang", language.word, "--json"]).output()?;
+    let new = began.elapsed();
+    let told: Value = serde_json::from_slice(&made.stdout)
+        .with_context(|| format!("`gristmill new`: {}", String::from_utf8_lossy(&made.stderr)))?;
+    let test = told.get("test").and_then(Value::as_str).context("`gristmill new` names no test")?;
     let build = timed(&mut gristmill(&["build"]))?;
     let component = format!("target/{name}.wasm");
     let ran = Instant::now();
@@ -98,8 +104,9 @@ fn project(binary: &Path, folder: &Path, language: &Language) -> Result<Vec<Stri
         told.trim(),
         String::from_utf8_lossy(&output.stderr)
     );
-    let mut test = command(language.test[0]);
-    let test = timed(test.args(&language.test[1..]).current_dir(&directory))?;
+    let mut words = test.split(' ');
+    let mut test = command(words.next().unwrap_or_default());
+    let test = timed(test.args(words).current_dir(&directory))?;
     let show = |time: Duration| format!("{:.1} s", time.as_secs_f64());
     let bound = if all > language.bound { "missed" } else { "met" };
     Ok(vec![
@@ -120,44 +127,44 @@ fn timed(command: &mut Command) -> Result<Duration> {
 }
 
 /// Builds, runs and tests the examples that cargo does not know.
-fn examples(binary: &Path) -> Result<()> {
+fn examples(binary: &Path, path: &OsStr) -> Result<()> {
     for entry in root().join("handlers").read_dir()? {
         let directory = entry?.path();
         let has = |file: &str| directory.join(file).exists();
-        let test = match () {
-            () if has("package.json") => LANGUAGES[1].test,
-            () if has("pyproject.toml") => LANGUAGES[3].test,
-            () if has("handler.c") => LANGUAGES[4].test,
+        let test: &[&str] = match () {
+            () if has("package.json") => &["npm", "test", "--silent"],
+            () if has("pyproject.toml") => &["target/venv/bin/python", "-m", "unittest", "--quiet"],
+            () if has("handler.c") => &["make", "--silent", "test"],
+            () if has("go.mod") => &["go", "test", "./..."],
             () => continue,
         };
         let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
         say(&format!("the example `{name}`"));
         let gristmill = |arguments: &[&str]| {
             let mut command = command(&binary.display().to_string());
-            command.args(arguments).current_dir(&directory);
+            command.args(arguments).current_dir(&directory).env("PATH", path);
             command
         };
         run(&mut gristmill(&["build"]))?;
         run(&mut gristmill(&["run", &format!("target/{name}.wasm"), "--data", "@sample.json"]))?;
-        run(command(test[0]).args(&test[1..]).current_dir(&directory))?;
+        // By `env`, as a program is looked for in the path of this one.
+        run(command("env").args(test).current_dir(&directory).env("PATH", path))?;
     }
     Ok(())
 }
 
 /// Builds the guest of every SDK, asks all the same, and writes the table.
-fn conformance(binary: &Path) -> Result<()> {
+fn conformance(binary: &Path, path: &OsStr) -> Result<()> {
     let folder = root().join("target/conformance");
     std::fs::create_dir_all(&folder)?;
     for language in GUESTS {
         say(&format!("the guest in {language}"));
-        let source = root().join("sdk/conformance").join(language);
-        // npm would keep the SDK that it copied when it was installed.
-        let copied: PathBuf = source.join("node_modules");
-        if copied.exists() {
-            std::fs::remove_dir_all(&copied)?;
-        }
-        let output = folder.join(format!("{language}.wasm"));
-        run(command(&binary.display().to_string()).arg("build").arg(source).arg("--output").arg(output))?;
+        component(
+            binary,
+            path,
+            &root().join("sdk/conformance").join(language),
+            &folder.join(format!("{language}.wasm")),
+        )?;
     }
     say("the same questions to all of them");
     run(command("node")
@@ -166,4 +173,35 @@ fn conformance(binary: &Path) -> Result<()> {
         .env("GRISTMILL_GUESTS", guests::folder())
         .env("GRISTMILL_CONFORMANCE", folder)
         .env("GRISTMILL_PARITY", root().join("docs/reference/sdk-parity.md")))
+}
+
+/// Makes the component of a project of this repository.
+fn component(binary: &Path, path: &OsStr, source: &Path, output: &Path) -> Result<()> {
+    // npm would keep the SDK that it copied when it was installed.
+    let copied = source.join("node_modules");
+    if copied.exists() {
+        std::fs::remove_dir_all(&copied)?;
+    }
+    let mut build = command(&binary.display().to_string());
+    run(build.arg("build").arg(source).arg("--output").arg(output).env("PATH", path))
+}
+
+/// One job whose children other languages serve.
+fn flow(binary: &Path, path: &OsStr) -> Result<()> {
+    let folder = root().join("target/conformance");
+    let handlers = folder.join("flow");
+    std::fs::create_dir_all(&handlers)?;
+    let sources =
+        ["sdk/conformance/flow", "handlers/markdown-page", "handlers/checksum-c", "handlers/archive"];
+    for source in sources.map(|source| root().join(source)) {
+        let name = source.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        component(binary, path, &source, &handlers.join(format!("{name}.wasm")))?;
+    }
+    std::fs::copy(guests::folder().join("hash.wasm"), handlers.join("hash.wasm"))?;
+    say("a flow through all of them");
+    run(command("node")
+        .args(["--test", "--test-reporter=spec", "sdk/conformance/flow.mjs"])
+        .env("GRISTMILL_BIN", binary)
+        .env("GRISTMILL_GUESTS", guests::folder())
+        .env("GRISTMILL_CONFORMANCE", folder))
 }

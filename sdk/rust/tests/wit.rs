@@ -19,8 +19,11 @@ fn copies_equal_the_contract() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let contract = files(&here.join("../../wit"));
     assert!(contract.contains_key(OsStr::new("world.wit")), "no contract in /wit");
-    for sdk in ["rust", "js"] {
-        let copy = files(&here.join("..").join(sdk).join("wit"));
-        assert!(contract == copy, "sdk/{sdk}/wit differs from wit; run `cp wit/*.wit sdk/{sdk}/wit/`");
+    for copy in ["rust/wit", "js/wit", "go/wit/deps/job"] {
+        let same = files(&here.join("..").join(copy)) == contract;
+        assert!(same, "sdk/{copy} differs from wit; run `cp wit/*.wit sdk/{copy}/`");
     }
+    let of_c = files(&here.join("../c/wit/deps"));
+    let of_go = files(&here.join("../go/wit/deps"));
+    assert!(of_c == of_go, "sdk/go/wit/deps differs from sdk/c/wit/deps");
 }

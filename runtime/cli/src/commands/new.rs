@@ -28,7 +28,8 @@ pub(crate) fn new(arguments: &NewArguments, global: &Global) -> Result<ExitCode,
         output::json(&json!({ "directory": path, "language": language, "test": test }))?;
     } else {
         let (directory, title, name) = (path.display(), language.title(), &project.name);
-        anstream::println!("{directory}: a handler in {title}, with the SDK in `vendor`. What next:\n");
+        let sdk = sources::folder(language);
+        anstream::println!("{directory}: a handler in {title}, with the SDK in `{sdk}`. What next:\n");
         anstream::println!("  cd {directory}");
         anstream::println!("  gristmill build");
         anstream::println!("  gristmill run target/{name}.wasm --data '{{\"to\":\"Ada\"}}'");

@@ -3,13 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use wasi_preview1_component_adapter_provider::{
-    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
-};
-use wit_component::ComponentEncoder;
-
 use super::tools::{self, is_there, run};
-use super::{Project, sources};
+use super::{Project, component, sources};
 use crate::failure::Failure;
 
 /// Newest first.
@@ -41,17 +36,7 @@ pub(crate) fn build(project: &Project, output: &Path) -> Result<(), Failure> {
         .arg(&core)
         .current_dir(&project.directory);
     run("compiling", &mut command)?;
-    let wrong =
-        |error| Failure::new(format!("{}: no component can be made of it: {error:#}", core.display()));
-    let component = ComponentEncoder::default()
-        .validate(true)
-        .module(&tools::read(&core)?)
-        .and_then(|encoder| {
-            encoder.adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)
-        })
-        .and_then(|mut encoder| encoder.encode())
-        .map_err(wrong)?;
-    tools::write(output, &component)
+    tools::write(output, &component::encode(&core, None)?)
 }
 
 /// The sources in a folder; tests run on the machine that builds.

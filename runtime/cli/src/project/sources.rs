@@ -18,6 +18,8 @@ static C_INCLUDE: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../sdk/c/includ
 static C_SRC: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../sdk/c/src");
 static C_BINDINGS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../sdk/c/bindings");
 
+static GO: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../sdk/go");
+
 /// A file of an SDK that lies beside its sources.
 macro_rules! file {
     ($path:literal) => {
@@ -25,8 +27,13 @@ macro_rules! file {
     };
 }
 
-/// Where a project keeps the SDK.
-const VENDOR: &str = "vendor/gristmill-sdk";
+/// Where a project keeps the SDK. Go takes a folder `vendor` for its own.
+pub(crate) fn folder(language: Language) -> &'static str {
+    match language {
+        Language::Go => "third_party/gristmill-sdk",
+        _ => "vendor/gristmill-sdk",
+    }
+}
 
 /// Directories and files that a build leaves beside sources.
 const LEFT_OVERS: [&str; 4] = ["__pycache__", "node_modules", "target", ".mypy_cache"];
@@ -39,6 +46,7 @@ pub(crate) fn unpack(project: &Project) -> Result<(), Failure> {
         Language::Ts => "ts",
         Language::Python => "python",
         Language::C => "c",
+        Language::Go => "go",
     };
     let Some(template) = TEMPLATES.get_dir(language) else {
         return Err(Failure::new(format!("this program has no template for {language}")));
@@ -56,12 +64,12 @@ pub(crate) fn unpack(project: &Project) -> Result<(), Failure> {
         let text = text.replace("{{name}}", &project.name);
         write(&project.directory.join(name), text.as_bytes())?;
     }
-    unpack_sdk(project.language, &project.directory.join(VENDOR))
+    unpack_sdk(project.language, &project.directory.join(folder(project.language)))
 }
 
 /// The project's own SDK, or the one that this program carries, unpacked below `target`.
 pub(crate) fn sdk(project: &Project) -> Result<PathBuf, Failure> {
-    let own = project.directory.join(VENDOR);
+    let own = project.directory.join(folder(project.language));
     if own.is_dir() {
         return Ok(own);
     }
@@ -107,6 +115,12 @@ fn unpack_sdk(language: Language, to: &Path) -> Result<(), Failure> {
             copy(&C_SRC, &to.join("src"))?;
             copy(&C_BINDINGS, &to.join("bindings"))?;
             write(&to.join("README.md"), file!("sdk/c/README.md"))
+        }
+        Language::Go => {
+            let wanted = |path: &Path| !path.to_string_lossy().ends_with("_test.go") && path != "Makefile";
+            files(&GO)
+                .filter(|file| wanted(file.path()))
+                .try_for_each(|file| write(&to.join(file.path()), file.contents()))
         }
     }
 }

@@ -31,6 +31,12 @@ pub(crate) const NPM: Tool = Tool {
     least: (9, 0),
     install: "Debian: `apt-get install npm`; others: it comes with https://nodejs.org",
 };
+pub(crate) const GO: Tool = Tool {
+    program: "go",
+    version: "version",
+    least: (1, 25),
+    install: "see https://go.dev/dl, or install `python3` with `venv`, by which `gristmill build` gets it for the project",
+};
 pub(crate) const PYTHON: Tool = Tool {
     program: "python3",
     version: "--version",
@@ -95,7 +101,8 @@ fn show(command: &Command) -> String {
     let short = |text: &std::ffi::OsStr| {
         let path = Path::new(text);
         let near = path.strip_prefix(command.get_current_dir().unwrap_or(&here)).unwrap_or(path);
-        if near.as_os_str().is_empty() { ".".to_owned() } else { near.display().to_string() }
+        let word = if near.as_os_str().is_empty() { ".".to_owned() } else { near.display().to_string() };
+        if word.contains(' ') { format!("'{word}'") } else { word }
     };
     let words: Vec<_> = std::iter::once(command.get_program()).chain(command.get_args()).map(short).collect();
     words.join(" ")
@@ -135,6 +142,7 @@ mod tests {
     #[case("cargo 1.95.0 (f2d3ce0bd 2026-03-21)", Some((1, 95)))]
     #[case("v20.20.2\n", Some((20, 20)))]
     #[case("Python 3.11.7", Some((3, 11)))]
+    #[case("go version go1.27.3 linux/amd64", Some((1, 27)))]
     #[case("3.14rc1", Some((3, 14)))]
     #[case("no version", None)]
     fn versions(#[case] text: &str, #[case] wanted: Option<(u32, u32)>) {

@@ -6,5 +6,6 @@ mod bad_input;
 mod dev;
 mod handler;
 mod jobs;
+mod project;
 mod run;
 mod support;

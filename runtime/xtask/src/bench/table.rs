@@ -200,7 +200,7 @@ pub(crate) fn print_scheduler(report: &Report) {
 }
 
 pub(crate) fn print_languages(report: &Report) {
-    let mut table = new_table(&["one attempt, µs of CPU", "fresh", "reused"]);
+    let mut table = new_table(&["one attempt", "fresh, µs of CPU", "reused, µs of CPU", "waiting, KiB"]);
     for language in &report.languages {
         table.add_row(language.row());
     }

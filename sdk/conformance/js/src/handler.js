@@ -79,6 +79,7 @@ const steps = {
       case 'error': throw new Error(message);
       case 'empty': throw new Error();
       case 'odd': throw odd;
+      case 'text': throw message;
       default: return endless();
     }
   },

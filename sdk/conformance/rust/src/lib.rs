@@ -178,6 +178,7 @@ fn throw(step: &Step) -> Result<Value, JobError> {
         "error" => Err(std::io::Error::other(text(step, "message")).into()),
         "empty" => Err(std::io::Error::other("").into()),
         "odd" => std::panic::panic_any(7_u8),
+        "text" => panic!("{}", text(step, "message")),
         _ => std::process::abort(),
     }
 }
