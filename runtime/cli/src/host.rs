@@ -179,7 +179,7 @@ pub(crate) async fn build(config: Config, reread: Reread) -> Result<Host, Failur
 
 /// Who this process is among all workers.
 fn identity(config: &Config, listen: std::net::SocketAddr) -> Identity {
-    let host = sysinfo::System::host_name().unwrap_or_else(|| "unknown".to_owned());
+    let host = sysinfo::System::host_name().unwrap_or_else(|_| "unknown".to_owned());
     let name = config.worker.name.clone().unwrap_or_else(|| format!("{host}-{}", std::process::id()));
     let (id, started_ms) = (uuid::Uuid::now_v7().to_string(), Clock::System.now_ms());
     Identity { id, name, host, started_ms, listen: listen.to_string() }

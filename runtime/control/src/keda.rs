@@ -67,7 +67,9 @@ macro_rules! unary {
 }
 
 unary!(is_active, ScaledObject, ActiveResponse, active);
-unary!(metric_spec, ScaledObject, MetricSpecResponse, spec);
+unary!(metric_spec, ScaledObject, MetricSpecResponse, async |_: &Pages, object| Ok::<_, Status>(spec(
+    &object
+)));
 unary!(metrics, MetricsRequest, MetricsResponse, values);
 
 async fn stream_is_active(State(pages): State<Arc<Pages>>, request: Request<PlainBody>) -> Answer {
@@ -103,16 +105,17 @@ async fn active(pages: &Pages, object: ScaledObject) -> Result<ActiveResponse, S
     Ok(ActiveResponse { result: wanted(pages, object.queue()).await? > 0 })
 }
 
-async fn spec(_pages: &Pages, object: ScaledObject) -> Result<MetricSpecResponse, Status> {
+fn spec(object: &ScaledObject) -> MetricSpecResponse {
     let spec = MetricSpec { name: metric_name(object.queue()), target: EACH, target_float: 1.0 };
-    Ok(MetricSpecResponse { specs: vec![spec] })
+    MetricSpecResponse { specs: vec![spec] }
 }
 
 async fn values(pages: &Pages, request: MetricsRequest) -> Result<MetricsResponse, Status> {
     let object = request.object.unwrap_or_default();
     let wanted = wanted(pages, object.queue()).await?;
     let name = if request.name.is_empty() { metric_name(object.queue()) } else { request.name };
-    let value = MetricValue { name, value: i64::try_from(wanted).unwrap_or(i64::MAX), value_float: wanted as f64 };
+    let value =
+        MetricValue { name, value: i64::try_from(wanted).unwrap_or(i64::MAX), value_float: wanted as f64 };
     Ok(MetricsResponse { values: vec![value] })
 }
 
@@ -146,7 +149,6 @@ impl ScaledObject {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,13 +159,15 @@ mod tests {
         let row = |desired, backlog| {
             let signals = Signals { workers: desired, slots: desired, backlog, ..Signals::default() };
             let progress = Progress { desired: Some(desired), changed_ms: 1, ..Progress::default() };
-            let decision = decide(&ScalingPolicy::default(), Range { min: 1, max: 9 }, &signals, &progress, 2);
+            let decision =
+                decide(&ScalingPolicy::default(), Range { min: 1, max: 9 }, &signals, &progress, 2);
             ScalingRow { queue: "q".into(), at_ms: 2, from: desired, signals, decision }
         };
         assert_eq!(workers_for(&row(1, 0), 1), 0);
         assert_eq!(workers_for(&row(1, 3), 1), 1);
         assert_eq!(workers_for(&row(4, 0), 1), 4);
-        let object = ScaledObject { metadata: [("queue".into(), String::new())].into(), ..ScaledObject::default() };
+        let object =
+            ScaledObject { metadata: [("queue".into(), String::new())].into(), ..ScaledObject::default() };
         assert_eq!((object.queue(), metric_name(Some("q"))), (None, "gristmill-workers-q".into()));
     }
 }

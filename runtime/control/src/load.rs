@@ -13,11 +13,7 @@ impl Load {
     /// `None` where the system does not tell.
     pub(crate) fn new() -> Option<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Some(Self {
-            system: System::new().ok()?,
-            pid: sysinfo::get_current_pid().ok()?,
-            cores: cores as f64,
-        })
+        Some(Self { system: System::new().ok()?, pid: sysinfo::get_current_pid().ok()?, cores: cores as f64 })
     }
 
     /// Resident bytes, and percent of all cores since the last call.

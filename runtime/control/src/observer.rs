@@ -86,7 +86,8 @@ async fn step(pages: &Pages, memory: &mut Memory) -> Result<(), QueueError> {
     let Some(monitor) = pages.monitor().await else { return Ok(()) };
     let now_ms = Clock::System.now_ms();
     let looks = look::all(pages, &monitor, now_ms).await?;
-    let kept = 3 * u64::try_from(pages.sources.config.monitoring.health_interval.as_millis()).unwrap_or(30_000);
+    let kept =
+        3 * u64::try_from(pages.sources.config.monitoring.health_interval.as_millis()).unwrap_or(30_000);
     monitor.put_looks(&looks, kept.max(120_000)).await?;
     show(pages, &looks);
     let odd = history::write(pages, &monitor, &mut memory.history, &looks, now_ms).await?;

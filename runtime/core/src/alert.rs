@@ -141,14 +141,15 @@ impl Rule {
             let expression = expression.as_ref()?;
             let (value, threshold) = expression.holds(rows)?;
             let summary = match &self.summary {
-                Some(text) => {
-                    text.replace("{value}", &show_number(value)).replace("{threshold}", &show_number(threshold))
-                }
+                Some(text) => text
+                    .replace("{value}", &show_number(value))
+                    .replace("{threshold}", &show_number(threshold)),
                 None => format!("{} (is {})", expression.as_str(), show_number(value)),
             };
             Some(Finding { severity, value, threshold, summary })
         };
-        found(AlertSeverity::Critical, &self.critical).or_else(|| found(AlertSeverity::Warning, &self.warning))
+        found(AlertSeverity::Critical, &self.critical)
+            .or_else(|| found(AlertSeverity::Warning, &self.warning))
     }
 }
 

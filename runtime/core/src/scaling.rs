@@ -196,7 +196,12 @@ pub fn decide(
         let steps = steps.max(needed.map_or(0, |needed| needed.saturating_sub(was)).min(MAX_STEPS));
         let wanted = was.saturating_add(steps).min(useful.clamp(was, range.max));
         if was >= range.max {
-            return done(Action::Hold, was, format!("{reason}, but {} workers are the most", range.max), next);
+            return done(
+                Action::Hold,
+                was,
+                format!("{reason}, but {} workers are the most", range.max),
+                next,
+            );
         }
         if wanted == was {
             let reason = format!("{reason}, but the slots that are there suffice for what waits");
@@ -250,7 +255,10 @@ fn more(policy: &ScalingPolicy, signals: &Signals) -> Option<(u64, String)> {
         }
         // Many jobs that take no time are no reason for more workers; what jobs take is not known here.
         None => {
-            asks.push((ratio(signals.backlog as f64, up.depth as f64), format!("{} jobs wait", signals.backlog)));
+            asks.push((
+                ratio(signals.backlog as f64, up.depth as f64),
+                format!("{} jobs wait", signals.backlog),
+            ));
         }
     }
     // A worker that computes on all cores or is full is not helped by many at once.
@@ -259,7 +267,10 @@ fn more(policy: &ScalingPolicy, signals: &Signals) -> Option<(u64, String)> {
         asks.push((1.0, format!("the workers use {:.0} % of their CPU, and jobs wait", signals.cpu_percent)));
     }
     if slow && signals.memory_percent >= up.memory {
-        asks.push((1.0, format!("the workers use {:.0} % of their memory, and jobs wait", signals.memory_percent)));
+        asks.push((
+            1.0,
+            format!("the workers use {:.0} % of their memory, and jobs wait", signals.memory_percent),
+        ));
     }
     let (ratio, reason) = asks.into_iter().max_by(|a, b| a.0.total_cmp(&b.0))?;
     let steps = match ratio {
@@ -338,7 +349,11 @@ fn explain(policy: &ScalingPolicy, signals: &Signals) -> Vec<String> {
     ];
     lines.push(match (signals.drain_ms(), signals.mean_ms) {
         (Some(drain), Some(mean)) => {
-            format!("time to drain: {:.1} s, at {mean:.1} ms a job (up from {:.1} s)", drain / 1e3, up.latency_ms as f64 / 1e3 / AHEAD)
+            format!(
+                "time to drain: {:.1} s, at {mean:.1} ms a job (up from {:.1} s)",
+                drain / 1e3,
+                up.latency_ms as f64 / 1e3 / AHEAD
+            )
         }
         _ => "time to drain: not known, as no attempt has ended lately".to_owned(),
     });

@@ -79,7 +79,10 @@ impl Tally {
         let plain = [("c", self.completed), ("f", self.failed), ("o", self.timeouts), ("b", self.busy_us)];
         let plain = plain.into_iter().map(|(name, count)| (name.to_owned(), count));
         let sketch = |letter: char, sketch: &'_ Sketch| {
-            sketch.counts().map(move |(bucket, count)| (format!("{letter}{bucket}"), count)).collect::<Vec<_>>()
+            sketch
+                .counts()
+                .map(move |(bucket, count)| (format!("{letter}{bucket}"), count))
+                .collect::<Vec<_>>()
         };
         plain.chain(sketch('t', &self.time)).chain(sketch('w', &self.wait)).filter(|(_, count)| *count > 0)
     }

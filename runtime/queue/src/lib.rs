@@ -53,7 +53,9 @@ pub use keys::Keys;
 pub use limiter::{Gates, LimitCall, LimiterSlice, LimiterView, Line, TierView, Verdict, charge};
 pub use locks::{Lock, Stalled};
 pub use modules::ModuleStoreError;
-pub use monitor::{AlertChange, AnomalyRow, Message, Monitor, RunningJob, ScalingRow, WORKER_TTL_MS, WorkerBeat};
+pub use monitor::{
+    AlertChange, AnomalyRow, Message, Monitor, RunningJob, ScalingRow, WORKER_TTL_MS, WorkerBeat,
+};
 pub use operate::{CLEANED, Finished, QueueLimits, Spared, Unmoved};
 pub use presence::{announce, client_name};
 pub use private::{PrivateRedis, PrivateRedisError};

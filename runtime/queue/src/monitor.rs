@@ -108,7 +108,10 @@ impl Monitor {
         let mut beat = beat.clone();
         beat.running.truncate(MAX_RUNNING);
         let row = serde_json::to_string(&beat).unwrap_or_default();
-        self.connection.call(redis::cmd("HSET").arg(self.key("workers")).arg(&beat.id).arg(row)).await.map(drop)
+        self.connection
+            .call(redis::cmd("HSET").arg(self.key("workers")).arg(&beat.id).arg(row))
+            .await
+            .map(drop)
     }
 
     /// Forgets a worker that ends. Repeating it changes nothing.

@@ -18,8 +18,8 @@ mod monitor;
 pub use core_dump::CoreDumpMade;
 pub use deployment::{CanaryEnded, DeploymentFollowed, DeploymentRefused, NothingDeployed};
 pub use guard::{BreakerMoved, GuardAsked, SettingChanged};
-pub use monitor::{AlertMoved, Notified, ScalingDecided, TurnTaken};
 pub use memory::{JobTypeTooLarge, MemoryPressure, ReservationsCut};
+pub use monitor::{AlertMoved, Notified, ScalingDecided, TurnTaken};
 
 /// An attempt ended.
 pub struct AttemptEnded<'a> {

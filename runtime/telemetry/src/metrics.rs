@@ -12,8 +12,8 @@ use gristmill_core::tally::Tally;
 use gristmill_core::units::cut;
 use prometheus::core::Collector;
 use prometheus::{
-    Counter, CounterVec, Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
-    IntGauge, IntGaugeVec, Opts, Registry, TextEncoder, exponential_buckets,
+    Counter, CounterVec, Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter,
+    IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder, exponential_buckets,
 };
 
 use crate::handler_metrics::HandlerMetrics;
@@ -154,7 +154,14 @@ impl Metrics {
         let (families, specs) = (Arc::new(families), Arc::new(specs));
         #[cfg(target_os = "linux")]
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
-        Ok(Self { registry, families, handlers: Arc::default(), types: Arc::default(), ended: Arc::default(), specs })
+        Ok(Self {
+            registry,
+            families,
+            handlers: Arc::default(),
+            types: Arc::default(),
+            ended: Arc::default(),
+            specs,
+        })
     }
 
     /// The series of one job type. Names come from producers, so a queue has series of its own for the first
@@ -201,7 +208,8 @@ impl Metrics {
             let mut tally = of.tally.lock().unwrap_or_else(PoisonError::into_inner);
             (tally.attempts() > 0).then(|| (name.clone(), std::mem::take(&mut *tally)))
         };
-        let queues = queues.iter().map(|(queue, types)| (queue.clone(), types.iter().filter_map(take).collect()));
+        let queues =
+            queues.iter().map(|(queue, types)| (queue.clone(), types.iter().filter_map(take).collect()));
         queues.filter(|(_, types): &QueueTallies| !types.is_empty()).collect()
     }
 
@@ -214,7 +222,8 @@ impl Metrics {
     /// Slots of a queue that hold a job, and those that it may have.
     #[must_use]
     pub fn slots(&self, queue: &str) -> (u64, u64) {
-        let value = |family: &IntGaugeVec| u64::try_from(family.with_label_values(&[queue]).get()).unwrap_or(0);
+        let value =
+            |family: &IntGaugeVec| u64::try_from(family.with_label_values(&[queue]).get()).unwrap_or(0);
         (value(&self.families.slots_busy), value(&self.families.slots))
     }
 
@@ -223,7 +232,10 @@ impl Metrics {
         let families = &self.families;
         let labels = [queue];
         families.oldest_wait.with_label_values(&labels).set(look.oldest_wait_ms as f64 / 1e3);
-        families.workers.with_label_values(&labels).set(i64::try_from(look.staff.workers).unwrap_or(i64::MAX));
+        families
+            .workers
+            .with_label_values(&labels)
+            .set(i64::try_from(look.staff.workers).unwrap_or(i64::MAX));
         families.paused.with_label_values(&labels).set(i64::from(look.paused));
     }
 
@@ -352,11 +364,15 @@ impl Families {
         let worker_slots = IntGauge::new("gristmill_worker_slots", "Attempts of all queues at a time")?;
         add(Box::new(worker_slots.clone()))?;
         let oldest_wait = GaugeVec::new(
-            Opts::new("gristmill_oldest_wait_seconds", "For how long the oldest job that could run has waited"),
+            Opts::new(
+                "gristmill_oldest_wait_seconds",
+                "For how long the oldest job that could run has waited",
+            ),
             &["queue"],
         )?;
         add(Box::new(oldest_wait.clone()))?;
-        let redis_calls = IntCounter::new("gristmill_redis_calls_total", "Calls to Redis that were answered")?;
+        let redis_calls =
+            IntCounter::new("gristmill_redis_calls_total", "Calls to Redis that were answered")?;
         add(Box::new(redis_calls.clone()))?;
         let redis_seconds =
             Counter::new("gristmill_redis_call_seconds_total", "Time that answers of Redis took")?;
@@ -500,7 +516,11 @@ impl Families {
             oldest_wait,
             workers: gauge("gristmill_workers", "Workers that serve a queue", &["queue"])?,
             paused: gauge("gristmill_queue_paused", "1 while nobody may take a queue's jobs", &["queue"])?,
-            desired_workers: gauge("gristmill_desired_workers", "Workers that a queue should have", &["queue"])?,
+            desired_workers: gauge(
+                "gristmill_desired_workers",
+                "Workers that a queue should have",
+                &["queue"],
+            )?,
             alerts: gauge("gristmill_alerts", "Alerts that hold", &["rule", "queue", "severity"])?,
             notifications: counter(
                 "gristmill_notifications_total",

@@ -17,12 +17,17 @@ pub(crate) fn prove(binary: &Path) -> Result<()> {
     let python = environment(&tests, &out)?;
     say("chart, dashboard, rules, Dockerfile");
     let metrics = root().join("docs/reference/metrics.md");
-    run(command(&python.display().to_string())
-        .arg(tests.join("check.py"))
-        .args([root().join("deploy"), metrics, out.clone()]))?;
+    run(command(&python.display().to_string()).arg(tests.join("check.py")).args([
+        root().join("deploy"),
+        metrics,
+        out.clone(),
+    ]))?;
     say("the rules in Prometheus' own hands");
     let rules = root().join("deploy/prometheus");
-    run(command("promtool").args(["check", "rules"]).arg(rules.join("rules.yml")).arg(out.join("dashboard.rules.yml")))?;
+    run(command("promtool")
+        .args(["check", "rules"])
+        .arg(rules.join("rules.yml"))
+        .arg(out.join("dashboard.rules.yml")))?;
     run(command("promtool").args(["test", "rules", "rules.test.yml"]).current_dir(&rules))?;
     packages(&tests)?;
     say("compose file and scaled objects");

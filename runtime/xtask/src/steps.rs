@@ -203,13 +203,17 @@ pub(crate) fn need_prometheus() -> Result<()> {
     need("promtool", &["prometheus"], "prometheus")
 }
 
-/// Builds the binary and answers its path.
+/// What tests are built from: one selection of packages, as another one has other features, and wasmtime is compiled anew for it.
+pub(crate) const TESTED: [&str; 4] = ["test", "--workspace", "--exclude", "bench-official"];
+
+/// Builds the binary and answers its path; for tests as cargo builds it for those of the command line.
 pub(crate) fn build_host(release: bool) -> Result<PathBuf> {
     say(if release { "building gristmill (release)" } else { "building gristmill" });
     let mut cargo = command("cargo");
-    cargo.args(["build", "--package", "gristmill"]);
     if release {
-        cargo.arg("--release");
+        cargo.args(["build", "--package", "gristmill", "--release"]);
+    } else {
+        cargo.args(TESTED).args(["--test", "cli", "--no-run", "--quiet"]);
     }
     run(&mut cargo)?;
     Ok(target().join(if release { "release/gristmill" } else { "debug/gristmill" }))

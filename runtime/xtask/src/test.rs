@@ -4,8 +4,8 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::steps::{
-    build_host, command, need_chromium, need_docker_registry, need_node, need_node_alone, need_packages,
-    need_python, need_redis, root, run, say,
+    TESTED, build_host, command, need_chromium, need_docker_registry, need_node, need_node_alone,
+    need_packages, need_python, need_redis, root, run, say,
 };
 use crate::{dashboard, deploy, guests, hostile, registry, scheduling, sdk};
 
@@ -20,9 +20,9 @@ pub(crate) struct TestArguments {
 enum Part {
     /// Formatting and lints
     Lint,
-    /// Tests beside the code, and those of the crates against a private Redis and real guests
+    /// Tests beside the code, those of the crates against a private Redis and real guests, and those of the command line
     Unit,
-    /// The real binary from the command line
+    /// The real binary from the command line, alone
     Integration,
     /// BullMQ's own Node clients against the real binary
     Conformance,
@@ -53,20 +53,11 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
         guests::build()?;
     }
     if runs(Part::Unit) {
-        say("tests of the crates");
-        run(command("cargo").args([
-            "test",
-            "--workspace",
-            "--exclude",
-            "gristmill",
-            "--exclude",
-            "bench-official",
-            "--quiet",
-        ]))?;
-    }
-    if runs(Part::Integration) {
+        say("tests of the crates and of the command line");
+        run(command("cargo").args(TESTED).arg("--quiet"))?;
+    } else if runs(Part::Integration) {
         say("tests of the command line");
-        run(command("cargo").args(["test", "--package", "gristmill", "--quiet"]))?;
+        run(command("cargo").args(TESTED).args(["--test", "cli", "--quiet"]))?;
     }
     if runs(Part::Conformance) {
         conformance()?;

@@ -164,7 +164,9 @@ async fn redis(config: &Config, checks: &mut Vec<Check>) {
         versions.dedup();
         let found = format!("{} workers, versions: {}", workers.len(), versions.join(", "));
         checks.push(match (workers.len(), versions.len()) {
-            (0, _) => check("workers", Outcome::Warning, "none is there", Some("`gristmill worker` starts one")),
+            (0, _) => {
+                check("workers", Outcome::Warning, "none is there", Some("`gristmill worker` starts one"))
+            }
             (_, 1) => check("workers", Outcome::Ok, found, None),
             _ => check("workers", Outcome::Warning, found, Some("roll all out to one version")),
         });
@@ -179,12 +181,14 @@ fn judge(report: &ServerReport, now_ms: u64) -> Vec<Check> {
     checks.push(match field("maxmemory_policy") {
         "noeviction" | "" => check("eviction", Outcome::Ok, "noeviction", None),
         other => {
-            let advice = "`CONFIG SET maxmemory-policy noeviction`: any other policy drops jobs when memory is full";
+            let advice =
+                "`CONFIG SET maxmemory-policy noeviction`: any other policy drops jobs when memory is full";
             check("eviction", Outcome::Failed, other, Some(advice))
         }
     });
     let (used, most) = (number("used_memory"), number("maxmemory"));
-    let found = if most == 0 { show_size(used) } else { format!("{} of {}", show_size(used), show_size(most)) };
+    let found =
+        if most == 0 { show_size(used) } else { format!("{} of {}", show_size(used), show_size(most)) };
     checks.push(if most > 0 && used > most / 10 * 9 {
         check("Redis memory", Outcome::Warning, found, Some("give it more, or keep fewer finished jobs"))
     } else {
@@ -192,12 +196,16 @@ fn judge(report: &ServerReport, now_ms: u64) -> Vec<Check> {
     });
     let saves = field("rdb_last_bgsave_status") == "ok" && number("rdb_last_save_time") > 0;
     checks.push(match (field("aof_enabled"), saves) {
-        ("1", _) if field("aof_last_write_status") == "err" => {
-            check("persistence", Outcome::Failed, "the append-only file cannot be written", Some("free its disk"))
-        }
+        ("1", _) if field("aof_last_write_status") == "err" => check(
+            "persistence",
+            Outcome::Failed,
+            "the append-only file cannot be written",
+            Some("free its disk"),
+        ),
         ("1", _) => check("persistence", Outcome::Ok, "append-only file", None),
         _ => {
-            let advice = "`CONFIG SET appendonly yes`: without it the jobs of the last minutes go with the server";
+            let advice =
+                "`CONFIG SET appendonly yes`: without it the jobs of the last minutes go with the server";
             check("persistence", Outcome::Warning, "no append-only file", Some(advice))
         }
     });

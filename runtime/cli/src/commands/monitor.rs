@@ -24,13 +24,20 @@ pub(crate) fn alert(command: AlertCommand, global: &Global) -> Result<ExitCode, 
     host::host_runtime()?.block_on(async {
         let monitor = opened(global).await?;
         match command {
-            AlertCommand::List { resolved, count } => list_alerts(&monitor, resolved, count, global.json).await,
+            AlertCommand::List { resolved, count } => {
+                list_alerts(&monitor, resolved, count, global.json).await
+            }
             AlertCommand::Ack { id, note, lasting } => acknowledge(&monitor, &id, note, lasting).await,
         }
     })
 }
 
-async fn list_alerts(monitor: &Monitor, resolved: bool, count: usize, as_json: bool) -> Result<ExitCode, Failure> {
+async fn list_alerts(
+    monitor: &Monitor,
+    resolved: bool,
+    count: usize,
+    as_json: bool,
+) -> Result<ExitCode, Failure> {
     let alerts = if resolved {
         monitor.ended_alerts(0, count).await?
     } else {
@@ -93,7 +100,11 @@ pub(crate) fn scale(command: ScaleCommand, global: &Global) -> Result<ExitCode, 
         match command {
             ScaleCommand::Show => {
                 let rows: Vec<ScalingRow> = monitor.scaling().await?.into_values().collect();
-                show_rows(&rows, global.json, "no decision was made yet: do workers run, with `scaling.enabled`?")
+                show_rows(
+                    &rows,
+                    global.json,
+                    "no decision was made yet: do workers run, with `scaling.enabled`?",
+                )
             }
             ScaleCommand::History { queue, count } => {
                 let rows = monitor.scaling_changes(queue.as_deref(), 0, count).await?;

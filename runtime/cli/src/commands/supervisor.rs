@@ -39,11 +39,7 @@ struct Started {
     first: bool,
 }
 
-async fn run(
-    arguments: &SupervisorArguments,
-    global: &Global,
-    config: &Config,
-) -> Result<ExitCode, Failure> {
+async fn run(arguments: &SupervisorArguments, global: &Global, config: &Config) -> Result<ExitCode, Failure> {
     let (connection, _) = Connection::open_at(&host::server(&config.redis)).await?;
     let monitor = Monitor::new(connection, &config.redis.prefix);
     let mut term = signal(SignalKind::terminate())?;
@@ -135,7 +131,8 @@ fn start(global: &Global, first: bool) -> Result<Started, Failure> {
 }
 
 fn drain(worker: &Started) {
-    let pid = worker.child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
+    let pid =
+        worker.child.id().and_then(|id| i32::try_from(id).ok()).and_then(rustix::process::Pid::from_raw);
     if let Some(pid) = pid {
         // One that has ended meanwhile needs no signal.
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);

@@ -122,7 +122,8 @@ fn render(glance: &Glance) -> String {
     parts.push(table(&["worker", "state", "slots", "memory", "CPU", "longest attempt"], workers));
     if !glance.alerts.is_empty() {
         let alerts = glance.alerts.iter().map(|alert| {
-            let known = alert.acknowledged.as_ref().map_or_else(String::new, |by| format!("known to {}", by.who));
+            let known =
+                alert.acknowledged.as_ref().map_or_else(String::new, |by| format!("known to {}", by.who));
             let queue = alert.queue.clone().unwrap_or_default();
             vec![alert.severity.as_str().to_owned(), queue, alert.summary.clone(), known]
         });
@@ -154,7 +155,8 @@ mod tests {
         let staff = Staff { workers: 1, ..Staff::default() };
         let depths = Depths { prioritized: 7, ..Depths::default() };
         let look = Sample::new((60_000, 60_000), depths, (65_000, true), &tally, staff);
-        let worker = WorkerBeat { name: "w1".into(), phase: "taking".into(), slots: 4, ..WorkerBeat::default() };
+        let worker =
+            WorkerBeat { name: "w1".into(), phase: "taking".into(), slots: 4, ..WorkerBeat::default() };
         let queues = vec![Row { queue: "mail".into(), look, desired_workers: Some(3) }];
         let text = render(&Glance { at_ms: 0, queues, workers: vec![worker], alerts: Vec::new() });
         for wanted in ["mail (paused)", "| 7 ", "1m 5s", "100.0 %", "1 of 3", "| w1 ", "0 of 4"] {

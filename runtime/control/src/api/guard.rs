@@ -180,8 +180,7 @@ mod tests {
             token("late", Role::Admin, "old"),
         ];
         let admitted = admit(&tokens, &headers(&[(header::AUTHORIZATION, given)]), None, needed, 5);
-        let admitted =
-            admitted.map(|caller| caller.who).map_err(|error| error.into_response().status());
+        let admitted = admitted.map(|caller| caller.who).map_err(|error| error.into_response().status());
         assert_eq!(admitted, expected.map(str::to_owned));
     }
 }

@@ -75,7 +75,10 @@ pub(super) struct HistoryQuery {
 #[utoipa::path(
     get, path = "/api/v1/history", tag = "health", params(HistoryQuery), responses((status = 200, body = Object))
 )]
-pub(super) async fn history(State(pages): Api, Params(query): Params<HistoryQuery>) -> ApiResult<Json<Value>> {
+pub(super) async fn history(
+    State(pages): Api,
+    Params(query): Params<HistoryQuery>,
+) -> ApiResult<Json<Value>> {
     let now = now_ms();
     let to = query.to_ms.unwrap_or(now).min(now);
     let from = query.from_ms.unwrap_or_else(|| to.saturating_sub(HOUR_MS));
@@ -234,7 +237,10 @@ pub(super) struct AlertsQuery {
 #[utoipa::path(
     get, path = "/api/v1/alerts", tag = "alerts", params(AlertsQuery), responses((status = 200, body = Vec<Object>))
 )]
-pub(super) async fn alerts(State(pages): Api, Params(query): Params<AlertsQuery>) -> ApiResult<Json<Vec<Alert>>> {
+pub(super) async fn alerts(
+    State(pages): Api,
+    Params(query): Params<AlertsQuery>,
+) -> ApiResult<Json<Vec<Alert>>> {
     let (active, resolved) = match query.state.as_deref().unwrap_or("active") {
         "active" => (true, false),
         "resolved" => (false, true),

@@ -34,7 +34,8 @@ pub(super) async fn evaluate(
     let rule = |name: &str| config.alerts.rules.iter().find(|rule| rule.name == name);
     let subjects: BTreeSet<&String> = findings.keys().chain(alerts.keys()).collect();
     memory.since.retain(|subject, _| subjects.contains(subject));
-    let calm = u64::try_from((2 * config.monitoring.health_interval).as_millis()).unwrap_or(CALM_MS).min(CALM_MS);
+    let calm =
+        u64::try_from((2 * config.monitoring.health_interval).as_millis()).unwrap_or(CALM_MS).min(CALM_MS);
     let mut changes = Vec::new();
     for subject in subjects {
         let found = findings.get(subject);
@@ -77,7 +78,8 @@ async fn write(pages: &Pages, monitor: &Monitor, changes: Vec<AlertChange>) -> R
     }
     if lost > 0 {
         let reason = "too many messages wait to be sent";
-        Notified { target: "all", about: "alerts", result: Err((reason, false)) }.emit(&pages.sources.metrics);
+        Notified { target: "all", about: "alerts", result: Err((reason, false)) }
+            .emit(&pages.sources.metrics);
     }
     Ok(())
 }

@@ -57,8 +57,11 @@ pub(super) async fn write(
     for (name, look) in looks {
         let queue = Queue::new(monitor.connection().clone(), &pages.sources.prefix, name);
         let mut tally = Tally::default();
-        queue.tallies(step, [end - step]).await?.values().for_each(|of| tally.merge(of));
-        let row = Sample::new((end, step), look.depths, (look.oldest_wait_ms, look.paused), &tally, look.staff);
+        for of in queue.tallies(step, [end - step]).await?.values() {
+            tally.merge(of);
+        }
+        let row =
+            Sample::new((end, step), look.depths, (look.oldest_wait_ms, look.paused), &tally, look.staff);
         monitor.add_row(name, step, &row, FINE_KEPT_MS.min(kept)).await?;
         if end / COARSE_MS != (end - step) / COARSE_MS {
             roll_up(monitor, name, step, end - end % COARSE_MS, kept).await?;

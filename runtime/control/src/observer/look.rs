@@ -44,7 +44,9 @@ pub(crate) async fn one(
     let from = begun.saturating_sub(step);
     let tallies = queue.tallies(step, [from, begun]).await?;
     let mut tally = Tally::default();
-    tallies.values().for_each(|of| tally.merge(of));
+    for of in tallies.values() {
+        tally.merge(of);
+    }
     let depths = depths(queue).await?;
     let paused = queue.is_paused().await?;
     let oldest = queue.oldest_due_ms().await?.map_or(0, |due| now_ms.saturating_sub(due));
@@ -55,7 +57,15 @@ pub(crate) async fn one(
 pub(crate) async fn depths(queue: &Queue) -> Result<Depths, QueueError> {
     let [waiting, active, prioritized, delayed, waiting_children, completed, failed, parked] =
         queue.counts().await?;
-    Ok(Depths { waiting: waiting + parked, prioritized, active, delayed, waiting_children, completed, failed })
+    Ok(Depths {
+        waiting: waiting + parked,
+        prioritized,
+        active,
+        delayed,
+        waiting_children,
+        completed,
+        failed,
+    })
 }
 
 /// Who serves a queue. Whoever drains takes no job any more.

@@ -147,7 +147,8 @@ pub(super) async fn post(client: &reqwest::Client, out: Outgoing) -> Result<(), 
         Err(error) => Err(Refusal::Later(if error.is_timeout() {
             "no answer in time".to_owned()
         } else {
-            let why = std::error::Error::source(&error).map_or_else(|| "no connection".into(), ToString::to_string);
+            let why =
+                std::error::Error::source(&error).map_or_else(|| "no connection".into(), ToString::to_string);
             why.chars().take(200).collect()
         })),
     }

@@ -41,8 +41,7 @@ pub(super) async fn decide(
         let signals = signals(look);
         let progress = before.get(queue).map(|row| row.decision.progress.clone()).unwrap_or_default();
         let from = progress.desired.unwrap_or(signals.workers);
-        let decision =
-            next(&config.scaling.policy, config.workers_of(queue), &signals, &progress, now_ms);
+        let decision = next(&config.scaling.policy, config.workers_of(queue), &signals, &progress, now_ms);
         ScalingDecided { queue, from, decision: &decision }.emit(&pages.sources.metrics);
         rows.push(ScalingRow { queue: queue.clone(), at_ms: now_ms, from, signals, decision });
     }
@@ -130,7 +129,8 @@ async fn patch_scale(account: &Path, namespace: &str, deployment: &str, desired:
         .tls_certs_only([authority])
         .build()
         .map_err(|error| error.to_string())?;
-    let url = format!("https://{host}:{port}/apis/apps/v1/namespaces/{namespace}/deployments/{deployment}/scale");
+    let url =
+        format!("https://{host}:{port}/apis/apps/v1/namespaces/{namespace}/deployments/{deployment}/scale");
     let answer = client
         .patch(url)
         .header("content-type", "application/merge-patch+json")

@@ -1,5 +1,7 @@
 //! What a target is sent, in its own form. Pure but for reading secrets.
 
+use std::fmt::Write;
+
 use gristmill_core::alert::{Alert, AlertSeverity, Change};
 use gristmill_core::config::{AlertTarget, SecretSource, TargetKind};
 use gristmill_queue::Message;
@@ -38,21 +40,20 @@ pub(crate) fn read_secret(source: &SecretSource) -> Result<String, String> {
 
 /// `sha256=HEX` over the time and the body, as receivers of webhooks check it: `HMAC(secret, "TIME.BODY")`.
 pub(super) fn signature(secret: &str, at_ms: u64, body: &str) -> String {
-    let mut mac = match Hmac::<Sha256>::new_from_slice(secret.as_bytes()) {
-        Ok(mac) => mac,
-        // Keys of any length fit.
-        Err(_) => return String::new(),
-    };
+    // Keys of any length fit.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return String::new() };
     mac.update(format!("{at_ms}.{body}").as_bytes());
-    let digits = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    format!("sha256={digits}")
+    mac.finalize().into_bytes().iter().fold("sha256=".to_owned(), |mut text, byte| {
+        // Writing into a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// A signed message of ours.
 pub(super) fn signed(url: &str, id: &str, secret: Option<&str>, at_ms: u64, body: &Value) -> Outgoing {
     let body = body.to_string();
-    let mut headers =
-        vec![("x-gristmill-id", id.to_owned()), ("x-gristmill-timestamp", at_ms.to_string())];
+    let mut headers = vec![("x-gristmill-id", id.to_owned()), ("x-gristmill-timestamp", at_ms.to_string())];
     if let Some(secret) = secret {
         headers.push(("x-gristmill-signature", signature(secret, at_ms, &body)));
     }
@@ -60,7 +61,12 @@ pub(super) fn signed(url: &str, id: &str, secret: Option<&str>, at_ms: u64, body
 }
 
 /// What a target is told of an alert.
-pub(super) fn message(target: &AlertTarget, message: &Message, secret: Option<&str>, now_ms: u64) -> Outgoing {
+pub(super) fn message(
+    target: &AlertTarget,
+    message: &Message,
+    secret: Option<&str>,
+    now_ms: u64,
+) -> Outgoing {
     let (alert, url) = (&message.alert, target.url.clone());
     let plain = |body: Value| Outgoing { url: url.clone(), headers: Vec::new(), body: body.to_string() };
     match target.kind {
@@ -97,7 +103,8 @@ pub(super) fn message(target: &AlertTarget, message: &Message, secret: Option<&s
             let end = alert.resolved_ms.unwrap_or(now_ms + 365 * 24 * 3_600_000);
             one["endsAt"] = json!(show_time(end));
             let mut out = plain(json!([one]));
-            out.url = format!("{}/api/v2/alerts", url.trim_end_matches('/').trim_end_matches("/api/v2/alerts"));
+            out.url =
+                format!("{}/api/v2/alerts", url.trim_end_matches('/').trim_end_matches("/api/v2/alerts"));
             out.headers.extend(secret.map(|secret| ("authorization", format!("Bearer {secret}"))));
             out
         }
@@ -162,7 +169,10 @@ mod tests {
     fn a_webhook_is_signed_over_time_and_body() {
         let (out, body) = told(TargetKind::Webhook, Change::Raised);
         let header = |name: &str| out.headers.iter().find(|(known, _)| *known == name).unwrap().1.clone();
-        assert_eq!((header("x-gristmill-id").as_str(), header("x-gristmill-timestamp").as_str()), ("m", "5000"));
+        assert_eq!(
+            (header("x-gristmill-id").as_str(), header("x-gristmill-timestamp").as_str()),
+            ("m", "5000")
+        );
         assert_eq!(header("x-gristmill-signature"), signature("secret", 5_000, &out.body));
         assert_eq!((body["event"].as_str(), body["alert"]["value"].as_f64()), (Some("raised"), Some(900.0)));
         // By `printf '1.{}' | openssl dgst -sha256 -hmac key`.
@@ -176,7 +186,10 @@ mod tests {
         let (_, slack) = told(TargetKind::Slack, Change::Raised);
         assert_eq!(slack["text"], "*critical* (queue-depth) queue &lt;q&gt;: 900 jobs wait");
         let (_, duty) = told(TargetKind::Pagerduty, Change::Resolved);
-        assert_eq!((duty["event_action"].as_str(), duty["routing_key"].as_str()), (Some("resolve"), Some("secret")));
+        assert_eq!(
+            (duty["event_action"].as_str(), duty["routing_key"].as_str()),
+            (Some("resolve"), Some("secret"))
+        );
         assert_eq!(duty["dedup_key"], "queue-depth/<q>@1000");
         let (out, alerts) = told(TargetKind::Alertmanager, Change::Resolved);
         assert_eq!(out.url, "http://127.0.0.1:9/api/v2/alerts");

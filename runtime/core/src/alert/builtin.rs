@@ -44,7 +44,12 @@ impl Default for Thresholds {
 const RULES: [(&str, &str, &str, &str); 5] = [
     ("queue-depth", "backlog", "backlog", "{value} jobs wait, more than {threshold}"),
     ("error-rate", "error_rate", "error_rate", "{value} % of the attempts failed, more than {threshold} %"),
-    ("timeout-rate", "timeout_rate", "timeout_rate", "{value} % of the attempts timed out, more than {threshold} %"),
+    (
+        "timeout-rate",
+        "timeout_rate",
+        "timeout_rate",
+        "{value} % of the attempts timed out, more than {threshold} %",
+    ),
     ("processing-time", "p95_ms", "p99_ms", "slow attempts take {value} ms, more than {threshold} ms"),
     (
         "memory-usage",

@@ -203,7 +203,8 @@ fn token<'a>(reader: &mut Reader<'a>, table: &Section<'a>, name: &str) -> Option
 
 /// A moment, or the beginning of a day in UTC, as ms since the epoch.
 fn read_time(text: &str) -> Option<u64> {
-    let day = || Some(text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp());
+    let day =
+        || Some(text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp());
     let time = text.parse::<jiff::Timestamp>().ok().or_else(day)?;
     u64::try_from(time.as_millisecond()).ok()
 }

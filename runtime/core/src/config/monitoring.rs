@@ -44,14 +44,32 @@ pub(super) fn monitoring<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>) ->
     between(reader, &section, "interval", &interval, [Duration::from_secs(1), Duration::from_hours(1)]);
     let health = variable("HEALTH_CHECK_INTERVAL");
     let health = reader.get(&mut section, "health_interval", &DURATION, &health, default.health_interval);
-    between(reader, &section, "health_interval", &health, [Duration::from_millis(500), Duration::from_hours(1)]);
+    between(
+        reader,
+        &section,
+        "health_interval",
+        &health,
+        [Duration::from_millis(500), Duration::from_hours(1)],
+    );
     let hours = [Variable { name: "METRICS_RETENTION_HOURS".into(), parse: parse_hours }];
     let retention = reader.get(&mut section, "retention", &DURATION, &hours, default.retention);
-    between(reader, &section, "retention", &retention, [Duration::from_hours(1), Duration::from_hours(24 * 366)]);
+    between(
+        reader,
+        &section,
+        "retention",
+        &retention,
+        [Duration::from_hours(1), Duration::from_hours(24 * 366)],
+    );
     let refresh = variable("DASHBOARD_REFRESH_INTERVAL");
     let refresh =
         reader.get(&mut section, "dashboard_refresh", &DURATION, &refresh, default.dashboard_refresh);
-    between(reader, &section, "dashboard_refresh", &refresh, [Duration::from_millis(500), Duration::from_hours(1)]);
+    between(
+        reader,
+        &section,
+        "dashboard_refresh",
+        &refresh,
+        [Duration::from_millis(500), Duration::from_hours(1)],
+    );
     reader.finish(&section);
     Monitoring {
         enabled,

@@ -147,7 +147,8 @@ fn ranges<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>) -> [Range; Cla
             let variable = [Variable { name: format!("{variables}{end}"), parse: parse_count }];
             reader.get(section, key, &COUNT, &variable, default)
         };
-        let (min, max) = (read(keys[0], "MIN_WORKERS", default.min), read(keys[1], "MAX_WORKERS", default.max));
+        let (min, max) =
+            (read(keys[0], "MIN_WORKERS", default.min), read(keys[1], "MAX_WORKERS", default.max));
         if min.value > max.value || max.value > MAX_WORKERS {
             let message = format!(
                 "`scaling.{}` is {} and `scaling.{}` is {}: the least is at most the most, and that at most {MAX_WORKERS}",
@@ -170,7 +171,11 @@ fn ranges<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>) -> [Range; Cla
     })
 }
 
-fn target<'a>(reader: &mut Reader<'a>, scaling: &mut Section<'a>, secrets: &Secrets) -> Option<ScalingTarget> {
+fn target<'a>(
+    reader: &mut Reader<'a>,
+    scaling: &mut Section<'a>,
+    secrets: &Secrets,
+) -> Option<ScalingTarget> {
     reader.place_of(scaling, "target")?;
     let mut section = reader.section(scaling, "target");
     let words = [("webhook", false), ("kubernetes", true)];
@@ -210,11 +215,14 @@ fn is_kubernetes_name(name: &str) -> bool {
 pub(super) fn of_queue<'a>(reader: &mut Reader<'a>, section: &mut Section<'a>) -> (Option<u64>, Option<u64>) {
     let min = reader.find(section, "min_workers", &COUNT, &[]);
     let max = reader.find(section, "max_workers", &COUNT, &[]);
-    let bad = max.as_ref().is_some_and(|max| {
-        max.value > MAX_WORKERS || min.as_ref().is_some_and(|min| min.value > max.value)
-    });
+    let bad = max
+        .as_ref()
+        .is_some_and(|max| max.value > MAX_WORKERS || min.as_ref().is_some_and(|min| min.value > max.value));
     if let (true, Some(max)) = (bad, &max) {
-        let message = format!("`{}.max_workers` must be at least `min_workers` and at most {MAX_WORKERS}", section.path);
+        let message = format!(
+            "`{}.max_workers` must be at least `min_workers` and at most {MAX_WORKERS}",
+            section.path
+        );
         reader.error(max.place.clone(), message, None);
     }
     (min.map(|got| got.value), max.map(|got| got.value.min(MAX_WORKERS)))

@@ -219,7 +219,10 @@ fn tokens_have_a_role_and_a_digest() {
     let digest = "0f".repeat(32);
     let text = format!("[server.tokens.ci]\nrole = \"operator\"\nsha256 = \"{digest}\"\n");
     let tokens = load_text(&text, &[]).config.server.tokens;
-    assert_eq!(tokens, [Token { name: "ci".to_owned(), role: Role::Operator, sha256: [15; 32] }]);
+    assert_eq!(
+        tokens,
+        [Token { name: "ci".to_owned(), role: Role::Operator, sha256: [15; 32], expires_ms: None }]
+    );
     let wrong = problems("[server.tokens.ci]\nrole = \"boss\"\nsha256 = \"abc\"\n", &[]);
     assert!(wrong[0].contains("`boss` is not a role; accepted: viewer, operator, admin"), "{wrong:?}");
     assert!(

@@ -75,7 +75,10 @@ fn workers_that_keep_up_because_they_are_many_are_not_let_go() {
     let steady = Signals { mean_ms: Some(1_000.0), ended_per_minute: 1_140.0, active: 19, ..signals(0, 0) };
     let long_calm = Progress { calm_since_ms: Some(1), ..at(2) };
     let kept = decide(&policy, RANGE, &steady, &long_calm, 900_000);
-    assert_eq!((kept.action, kept.reason.as_str()), (Action::Hold, "calm, but one worker less would be busy"));
+    assert_eq!(
+        (kept.action, kept.reason.as_str()),
+        (Action::Hold, "calm, but one worker less would be busy")
+    );
     let light = Signals { ended_per_minute: 300.0, active: 5, ..steady };
     assert_eq!(decide(&policy, RANGE, &light, &long_calm, 900_000).desired, 1);
 }

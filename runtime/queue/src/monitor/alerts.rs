@@ -102,7 +102,9 @@ impl Monitor {
             return Err(self.connection.unfit("changes of alerts"));
         };
         let answers: Vec<i64> = answers.iter().map(integer).collect();
-        let Some((lost, made)) = answers.split_last().filter(|(last, _)| **last >= 0) else { return Ok(None) };
+        let Some((lost, made)) = answers.split_last().filter(|(last, _)| **last >= 0) else {
+            return Ok(None);
+        };
         Ok(Some((made.iter().map(|made| *made == 1).collect(), u64::try_from(*lost).unwrap_or(0))))
     }
 
@@ -115,8 +117,13 @@ impl Monitor {
             alert.state = AlertState::Acknowledged;
             alert.updated_ms = by.at_ms;
             alert.acknowledged = Some(by.clone());
-            let change =
-                AlertChange { subject, seen: Some(seen), now: Some(alert), ended: None, messages: Vec::new() };
+            let change = AlertChange {
+                subject,
+                seen: Some(seen),
+                now: Some(alert),
+                ended: None,
+                messages: Vec::new(),
+            };
             if self.change_alerts(None, &[change]).await?.is_some_and(|(made, _)| made == [true]) {
                 return Ok(true);
             }

@@ -100,7 +100,13 @@ impl Monitor {
 
     /// Writes a row of a queue's history in steps of `step_ms`, and removes those older than `keep_ms`. The row's time is its
     /// id, so whoever writes it second changes nothing: `false`.
-    pub async fn add_row(&self, queue: &str, step_ms: u64, row: &Sample, keep_ms: u64) -> Result<bool, QueueError> {
+    pub async fn add_row(
+        &self,
+        queue: &str,
+        step_ms: u64,
+        row: &Sample,
+        keep_ms: u64,
+    ) -> Result<bool, QueueError> {
         let key = self.history_key(step_ms, queue);
         let mut pipe = redis::pipe();
         pipe.cmd("XADD").arg(&key).arg("MINID").arg("~").arg(row.at_ms.saturating_sub(keep_ms));

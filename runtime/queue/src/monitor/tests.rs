@@ -34,7 +34,8 @@ async fn one_has_the_turn_until_it_steps_down_or_is_late() {
 #[tokio::test]
 async fn workers_are_seen_while_they_beat() {
     let (_server, monitor) = monitor().await;
-    let beat = |id: &str, seen_ms| WorkerBeat { id: id.into(), name: id.into(), seen_ms, ..WorkerBeat::default() };
+    let beat =
+        |id: &str, seen_ms| WorkerBeat { id: id.into(), name: id.into(), seen_ms, ..WorkerBeat::default() };
     for (id, seen) in [("a", 4_000_000), ("late", 3_900_000), ("gone", 0)] {
         monitor.beat(&beat(id, seen)).await.unwrap();
     }

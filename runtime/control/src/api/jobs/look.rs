@@ -71,7 +71,8 @@ impl<'a> Wanted<'a> {
         }
         let Some(text) = &self.text else { return true };
         let fields: &[&str] = if self.in_data { &["name", "failedReason", "data"] } else { &["name"] };
-        view.id.to_lowercase().contains(text) || fields.iter().any(|name| field(name).to_lowercase().contains(text))
+        view.id.to_lowercase().contains(text)
+            || fields.iter().any(|name| field(name).to_lowercase().contains(text))
     }
 }
 
@@ -191,7 +192,9 @@ pub(in crate::api) async fn schema(
         Some(schema) => Some(schema),
         None => pages.connected().await?.schema_for(&name, &query.job).await?,
     };
-    found.map(Json).ok_or_else(|| ApiError::missing(format!("jobs `{}` of `{name}` have no schema", query.job)))
+    found
+        .map(Json)
+        .ok_or_else(|| ApiError::missing(format!("jobs `{}` of `{name}` have no schema", query.job)))
 }
 
 #[cfg(test)]
@@ -208,11 +211,16 @@ mod tests {
     #[test]
     fn viewers_see_no_payloads_and_cannot_search_in_them() {
         let caller = |role| Caller { who: "x".into(), role };
-        let seen = serde_json::to_value(Shown::new(view("7", "send", "{\"to\":\"Ada\"}"), &caller(Role::Viewer)));
+        let seen =
+            serde_json::to_value(Shown::new(view("7", "send", "{\"to\":\"Ada\"}"), &caller(Role::Viewer)));
         let seen = seen.unwrap();
         assert_eq!((seen["hidden"].as_bool(), seen["fields"]["data"].as_str()), (Some(true), None));
-        assert_eq!((seen["fields"]["name"].as_str(), seen["logs"].as_array().unwrap().len()), (Some("send"), 0));
-        let seen = serde_json::to_value(Shown::new(view("7", "send", "{}"), &caller(Role::Operator))).unwrap();
+        assert_eq!(
+            (seen["fields"]["name"].as_str(), seen["logs"].as_array().unwrap().len()),
+            (Some("send"), 0)
+        );
+        let seen =
+            serde_json::to_value(Shown::new(view("7", "send", "{}"), &caller(Role::Operator))).unwrap();
         assert_eq!((seen.get("hidden"), seen["fields"]["data"].as_str()), (None, Some("{}")));
 
         let query = |search: &str, name: Option<&str>| ListQuery {
@@ -225,7 +233,9 @@ mod tests {
         let job = view("A-7", "send", "{\"to\":\"Ada\"}");
         let fits = |search: &str, name, in_data| Wanted::new(&query(search, name), in_data).fits(&job);
         assert!(fits("ada", None, true) && !fits("ada", None, false));
-        assert!(fits("a-7", None, false) && fits("TIMEOUT", Some("send"), true) && !fits("timeout", None, false));
+        assert!(
+            fits("a-7", None, false) && fits("TIMEOUT", Some("send"), true) && !fits("timeout", None, false)
+        );
         assert!(!fits("a-7", Some("other"), false) && Wanted::new(&query(" ", None), true).is_all());
     }
 

@@ -45,7 +45,8 @@ pub(in crate::api) async fn health_report(pages: &Pages) -> ApiResult<Value> {
     let count = |status| by_status.get(&status).copied().unwrap_or(0);
     let per_minute = |series| across.value(series).unwrap_or(0.0);
     let recycled = |worker: &gristmill_queue::WorkerBeat| {
-        let jobs = config.worker.recycle_after_jobs.map_or(0.0, |most| worker.jobs_total as f64 / most as f64);
+        let jobs =
+            config.worker.recycle_after_jobs.map_or(0.0, |most| worker.jobs_total as f64 / most as f64);
         let age = now.saturating_sub(worker.started_ms) as f64 / 1e3;
         let age = config.worker.recycle_after.map_or(0.0, |most| age / most.as_secs_f64());
         jobs >= NEARLY || age >= NEARLY || worker.memory_bytes >= worker.memory_soft_bytes.max(1)

@@ -59,7 +59,8 @@ fn live(seed: u64, mut decide: impl FnMut(&Signals, u64) -> u64) -> Day {
             starting.pop_front();
             workers += 1;
         }
-        room = (room + (workers * SLOTS) as f64 * 1_000.0 / mean_ms).min((workers * SLOTS) as f64 * 1e4 / mean_ms);
+        room = (room + (workers * SLOTS) as f64 * 1_000.0 / mean_ms)
+            .min((workers * SLOTS) as f64 * 1e4 / mean_ms);
         let mut ended = 0;
         while let Some((at, count)) = queue.front_mut() {
             let done = (*count).min(room as u64);
@@ -165,8 +166,15 @@ fn a_day_costs_fewer_worker_hours_than_by_depth_and_misses_no_more_targets() {
         let (ours, depth) = (ours(seed), by_depth(seed));
         println!(
             "seed {seed}: ours {:.1} h, {} of {} missed, {} reversals, at most {}; by depth {:.1} h, {} missed, {} reversals, at most {}",
-            ours.worker_hours, ours.missed, ours.jobs, ours.reversals.len(), ours.most,
-            depth.worker_hours, depth.missed, depth.reversals.len(), depth.most,
+            ours.worker_hours,
+            ours.missed,
+            ours.jobs,
+            ours.reversals.len(),
+            ours.most,
+            depth.worker_hours,
+            depth.missed,
+            depth.reversals.len(),
+            depth.most,
         );
         assert_eq!(ours.jobs, depth.jobs);
         assert!(ours.worker_hours < depth.worker_hours, "seed {seed}");
@@ -179,5 +187,8 @@ fn a_day_costs_fewer_worker_hours_than_by_depth_and_misses_no_more_targets() {
         missed = [missed[0] + ours.missed, missed[1] + depth.missed];
     }
     assert!(missed[0] <= missed[1], "{missed:?}");
-    println!("in all: ours {:.0} h and {} missed, by depth {:.0} h and {} missed", hours[0], missed[0], hours[1], missed[1]);
+    println!(
+        "in all: ours {:.0} h and {} missed, by depth {:.0} h and {} missed",
+        hours[0], missed[0], hours[1], missed[1]
+    );
 }
