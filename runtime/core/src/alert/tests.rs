@@ -128,6 +128,7 @@ fn an_acknowledgement_ends_with_its_time_or_when_it_gets_worse() {
 
 #[test]
 fn built_in_rules_look_at_their_series() {
+    use AlertSeverity::{Critical, Warning};
     let rules = built_in(&Thresholds::default());
     assert!(rules.iter().all(|rule| rule.critical.is_some()), "an expression did not parse");
     let mut tally = Tally::default();
@@ -140,7 +141,6 @@ fn built_in_rules_look_at_their_series() {
         .iter()
         .filter_map(|rule| rule.look(std::slice::from_ref(&row)).map(|f| (rule.name.as_str(), f.severity)))
         .collect();
-    use AlertSeverity::{Critical, Warning};
     assert_eq!(
         found,
         [

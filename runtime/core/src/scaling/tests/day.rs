@@ -1,6 +1,8 @@
 //! A day of load, in seconds of injected time: ebb and flow, bursts, a backlog that only has priorities (which is a backlog
 //! like any other to the rule), and an hour in which a service that the jobs call is slow.
 
+#![expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers of a simulation")]
+
 use std::collections::VecDeque;
 
 use super::*;
@@ -159,6 +161,7 @@ fn by_depth(seed: u64) -> Day {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "what the day came to, for whoever runs it with `--nocapture`")]
 fn a_day_costs_fewer_worker_hours_than_by_depth_and_misses_no_more_targets() {
     let policy = ScalingPolicy::default();
     let (mut hours, mut missed) = ([0.0; 2], [0; 2]);
