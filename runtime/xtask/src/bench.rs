@@ -24,7 +24,7 @@ use clap::{Args, ValueEnum};
 use gristmill_queue::PrivateRedis;
 
 use crate::guests;
-use crate::steps::{build_host, command, need_node, need_redis, run, say, target};
+use crate::steps::{build_host, need_node, need_redis, say, target};
 use contender::{Contender, Kind};
 use drain::Drained;
 
@@ -128,16 +128,7 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
     }
     need_node()?;
     guests::build()?;
-    say("building gristmill and the contender bullmq-official (release)");
-    // Together: built one by one, they would share fewer compiled crates.
-    run(command("cargo").args([
-        "build",
-        "--release",
-        "--package",
-        "gristmill",
-        "--package",
-        "bench-official",
-    ]))?;
+    build_host(true)?;
     let release = target().join("release");
     let programs = contender::Programs {
         gristmill: release.join("gristmill"),
