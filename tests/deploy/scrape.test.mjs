@@ -77,7 +77,7 @@ test('every rule is evaluated and the right ones hold', async () => {
   }, 'all rules are evaluated', 30_000);
   assert.equal(rules.length, 18);
   await work(); // a rate needs a count before it
-  await until(async () => (await result('ALERTS{alertname="GristmillErrorRate"}')).length > 0, 'a fifth of the attempts fails', 30_000);
+  await until(async () => (await result('ALERTS{alertname="GristmillErrorRate"}')).length > 0, 'a fifth of the attempts fails', 90_000);
 });
 
 test('every panel finds its metric or has no series yet', async () => {
