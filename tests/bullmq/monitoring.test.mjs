@@ -10,7 +10,7 @@ import grpc from '@grpc/grpc-js';
 import loader from '@grpc/proto-loader';
 import { Queue } from 'bullmq';
 import { binary, freePort, it, startRedis, startWorker, until } from './harness.mjs';
-import { launch } from './lib/process.mjs';
+import { end, launch } from './lib/process.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const QUICK = { interval: '1s', health_interval: '500ms', dashboard_refresh: '500ms' };
@@ -263,7 +263,7 @@ it.ours('viewers see no payloads, an expired token is refused, and events are pu
   await worker.stop();
 });
 
-it.ours('a supervisor starts workers as they are needed and lets them go, and no job is lost', async () => {
+it.ours('a supervisor starts workers as they are needed and lets them go, and no job is lost', async (t) => {
   const scaling = { up_cooldown: '1s', down_cooldown: '3s', up_latency: '2s', down_latency: '1s', max_workers: 3, min_workers: 1, up_cpu: 100, down_cpu: 99 };
   const probe = await start({ queues: { crew: { concurrency: 2 } }, sections: { monitoring: QUICK, scaling } });
   const config = probe.program.child.spawnargs.at(-1);
@@ -273,6 +273,7 @@ it.ours('a supervisor starts workers as they are needed and lets them go, and no
   await writeFile(kept, (await readFile(config, 'utf8')).replace(/name = .*\n/, ''));
   await probe.stop();
   const supervisor = launch(binary, ['supervisor', '--max', '3', '--config', kept]);
+  t.after(() => end(supervisor, 'SIGTERM')); // it drains its workers
   const workers = async () => JSON.parse((await run('worker', 'list', '--json')).stdout).length;
   await until(async () => (await workers()) === 1, 'one worker is there', 60_000);
   const jobs = await queue('crew').addBulk(Array.from({ length: 60 }, () => ({ name: 'n', data: steps({ op: 'sleep', ms: 500 }, { op: 'return', value: 1 }) })));
