@@ -236,7 +236,11 @@ pub(super) async fn logs(
     if total == 0 && queue.job(&id).await?.is_none() {
         return Err(missing(&id));
     }
-    Ok(Json(json!({ "logs": lines, "count": total, "hidden": hidden })))
+    let mut shown = json!({ "logs": lines, "count": total });
+    if hidden {
+        shown["hidden"] = json!(true);
+    }
+    Ok(Json(shown))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
