@@ -92,7 +92,8 @@ fn install(program: &str, debian: &[&str], homebrew: &str) -> Result<()> {
             if !root {
                 apt.arg("apt-get");
             }
-            apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+            // Of packages with services only the programs are wanted; in this runlevel none is started.
+            apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
             run(&mut apt)
         };
         apt(&["update", "-qq"])?;
