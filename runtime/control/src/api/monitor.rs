@@ -89,7 +89,6 @@ pub(super) async fn history(
     let step = step_ms(&pages);
     // Single intervals are kept for about a day, and more of them than are asked for would only be thrown away.
     let coarse = now.saturating_sub(from) > FINE_KEPT_MS || (to - from) / step > 10 * points.max(200);
-    let step = if coarse { COARSE_MS.max(step) } else { step };
     let monitor = pages.monitoring().await?;
     let queues = match query.queue {
         Some(queue) => vec![queue],
@@ -97,7 +96,15 @@ pub(super) async fn history(
     };
     let mut by_time: BTreeMap<u64, Vec<Sample>> = BTreeMap::new();
     for queue in &queues {
-        for row in monitor.rows(queue, step, (from, to)).await? {
+        let mut rows = Vec::new();
+        let mut rest = from;
+        if coarse && step < COARSE_MS {
+            rows = monitor.rows(queue, COARSE_MS, (from, to)).await?;
+            // What is newer than the last whole quarter of an hour is in single intervals only.
+            rest = rows.last().map_or(from, |row| row.at_ms + 1).max(to.saturating_sub(COARSE_MS + step));
+        }
+        rows.extend(monitor.rows(queue, step, (rest, to)).await?);
+        for row in rows {
             by_time.entry(row.at_ms).or_default().push(row);
         }
     }
@@ -170,6 +177,9 @@ pub(super) async fn statistics(
     let rows = current.into_iter().map(|(job, tally)| {
         let mean = |tally: &Tally| tally.mean_ms();
         let was = before.get(&job).and_then(mean).filter(|was| *was > 0.0);
+        // These are right to a twentieth; the mean is exact, and must lie between them.
+        let bound =
+            |time: Option<f64>, to: fn(f64, f64) -> f64| time.zip(tally.mean_ms()).map(|(t, m)| to(t, m));
         let trend = was.zip(tally.mean_ms()).map(|(was, is)| 100.0 * (is - was) / was);
         StatisticsRow {
             queue: query.queue.clone(),
@@ -177,12 +187,12 @@ pub(super) async fn statistics(
             count: tally.attempts(),
             failed: tally.failed,
             timeouts: tally.timeouts,
-            min_ms: tally.time_ms(0.0),
+            min_ms: bound(tally.time_ms(0.0), f64::min),
             mean_ms: tally.mean_ms(),
             p50_ms: tally.time_ms(0.5),
             p95_ms: tally.time_ms(0.95),
             p99_ms: tally.time_ms(0.99),
-            max_ms: tally.time_ms(1.0),
+            max_ms: bound(tally.time_ms(1.0), f64::max),
             wait_p95_ms: tally.wait_ms(0.95),
             trend,
         }

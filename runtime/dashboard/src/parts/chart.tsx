@@ -16,6 +16,8 @@ export interface Series {
 }
 
 const HEIGHT = 168;
+/** Seconds before a point that is alone. */
+const ALONE = 600;
 /** Rows of the table beside a chart. */
 const ROWS = 12;
 
@@ -38,10 +40,14 @@ function options(width: number, series: Series[], show: (value: number | null) =
   return {
     width,
     height: HEIGHT,
-    padding: [8, 8, 0, 0],
+    padding: [8, 20, 0, 0],
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
-    scales: { y: { range: (_, __, most) => [0, most > 0 ? most * 1.08 : 1] } },
+    scales: {
+      // One point alone has no length of time; it stands at the end of some minutes.
+      x: { range: (_, first, last) => (first === last ? [first - ALONE, last] : [first, last]) },
+      y: { range: (_, __, most) => [0, most > 0 ? most * 1.08 : 1] },
+    },
     axes: [
       { ...axis, values: clock, space: 64, size: 26, gap: 4 },
       { ...axis, size: 52, gap: 6, space: 34, values: (_, splits) => splits.map((split) => show(split)) },
@@ -54,7 +60,8 @@ function options(width: number, series: Series[], show: (value: number | null) =
         width: 1.5,
         dash: dash ? [4, 3] : undefined,
         fill: fill ? css(`${color}-fill`) : undefined,
-        points: { show: false },
+        // A line needs two points.
+        points: { show: (plot, nth) => plot.data[nth]?.filter((value) => value != null).length === 1 },
         spanGaps: false,
       })),
     ],
