@@ -61,7 +61,7 @@ function options(width: number, series: Series[], show: (value: number | null) =
         dash: dash ? [4, 3] : undefined,
         fill: fill ? css(`${color}-fill`) : undefined,
         // A line needs two points.
-        points: { show: (plot, nth) => plot.data[nth]?.filter((value) => value != null).length === 1 },
+        points: { show: (plot: uPlot, nth: number) => plot.data[nth]?.filter((value: number | null | undefined) => value != null).length === 1 },
         spanGaps: false,
       })),
     ],
