@@ -44,8 +44,8 @@ function options(width: number, series: Series[], show: (value: number | null) =
     legend: { show: false },
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     scales: {
-      // One point alone has no length of time; it stands at the end of some minutes.
-      x: { range: (_, first, last) => (first === last ? [first - ALONE, last] : [first, last]) },
+      // Of one point alone uPlot would make years; it stands at the end of some minutes.
+      x: { range: (plot, first, last) => (plot.data[0].length === 1 ? [first - ALONE, first] : [first, last]) },
       y: { range: (_, __, most) => [0, most > 0 ? most * 1.08 : 1] },
     },
     axes: [
@@ -61,7 +61,7 @@ function options(width: number, series: Series[], show: (value: number | null) =
         dash: dash ? [4, 3] : undefined,
         fill: fill ? css(`${color}-fill`) : undefined,
         // A line needs two points.
-        points: { show: (plot, nth) => plot.data[nth]?.filter((value) => value != null).length === 1 },
+        points: { show: (plot: uPlot, nth: number) => Array.from(plot.data[nth] ?? []).filter((value) => value != null).length === 1 },
         spanGaps: false,
       })),
     ],
