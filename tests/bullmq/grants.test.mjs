@@ -114,3 +114,16 @@ it.ours('a job type that needs more memory than the worker has for jobs fails at
   assert.equal((await greedy.fresh(job)).attemptsMade, 1);
   await worker.stop();
 });
+
+const ending = lab.queue(v6, 'ending', { concurrency: 2 });
+it.ours('a worker that is told to drain while it drains to start anew ends', async () => {
+  const worker = await lab.start({ queues: [ending], worker: { recycle_after_jobs: 1 } });
+  const held = await ending.add([{ op: 'sleep', ms: 3_000 }]);
+  await ending.inState(held, 'active');
+  const quick = await ending.add([{ op: 'return', value: 1 }]);
+  await ending.result(quick);
+  await until(() => /draining, then starting anew/.test(worker.stderr), () => `it recycles:\n${worker.stderr}`);
+  assert.equal(await worker.stop(), 0);
+  assert.doesNotMatch(worker.stderr, /starting anew\n[^]*connected/);
+  assert.equal(await held.getState(), 'completed');
+});

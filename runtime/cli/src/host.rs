@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use gristmill_control::{Bound, Heartbeat, Identity, Sources};
 use gristmill_core::clock::Clock;
@@ -197,19 +198,24 @@ impl Host {
         let control = worker.control();
         let hurry = Arc::new(Notify::new());
         let reload = Arc::new(Reload { handlers, config, reread });
-        let signals = tokio::spawn(obey_signals(control, reload, Arc::clone(&hurry))?);
+        let told = Arc::new(AtomicBool::new(false));
+        let signals = tokio::spawn(obey_signals(control, reload, Arc::clone(&hurry), Arc::clone(&told))?);
         let beat = tokio::spawn(heartbeat.run());
         let monitor = Monitor::new(sources.connection.clone(), &sources.prefix);
         let id = sources.identity.id.clone();
         bound.serve(sources).map_err(Failure::new)?;
         ready();
-        let drained = tokio::select! {
+        let mut drained = tokio::select! {
             drained = worker.run() => drained,
             () = hurry.notified() => {
                 tracing::warn!("ended at once; jobs that were running are found by another worker");
                 Drained { timed_out: true, again: None, cut_short: true }
             }
         };
+        // Whoever ends a worker that is just about to start anew means it.
+        if told.load(Ordering::Relaxed) {
+            drained.again = None;
+        }
         // Whoever looks at workers need not wait until this one is missed; nor need the one that looks after all next.
         let leave = async {
             let _ = monitor.leave(&id).await;
@@ -230,6 +236,7 @@ fn obey_signals(
     control: Control,
     reload: Arc<Reload>,
     hurry: Arc<Notify>,
+    told: Arc<AtomicBool>,
 ) -> Result<impl Future<Output = ()>, Failure> {
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
@@ -246,6 +253,7 @@ fn obey_signals(
             tokio::select! {
                 _ = term.recv() => {
                     tracing::info!("draining: no new jobs, running ones may finish");
+                    told.store(true, Ordering::Relaxed);
                     control.drain();
                 }
                 _ = int.recv() => {
@@ -253,6 +261,7 @@ fn obey_signals(
                         hurry.notify_one();
                     }
                     tracing::info!("draining: no new jobs, running ones may finish; again to end at once");
+                    told.store(true, Ordering::Relaxed);
                     control.drain();
                 }
                 _ = tstp.recv() => {

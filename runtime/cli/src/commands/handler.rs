@@ -71,7 +71,7 @@ async fn run(command: HandlerCommand, global: &Global) -> Result<ExitCode, Failu
         HandlerCommand::Rollback(RollbackArguments { change: arguments, to }) => {
             let target = target(&arguments, &config)?;
             let to = match to {
-                Some(start) => Some(version(&connection, &target, &start).await?),
+                Some(start) => Some(version(&connection, &target, &start, &config).await?),
                 None => None,
             };
             change(&connection, &target, &Change::RollBack { to }, &arguments.reason, global).await?;
@@ -134,8 +134,15 @@ fn row(target: &Target, deployment: Deployment, history: Vec<Entry>) -> Row {
 }
 
 /// The version of the deployed handler whose digest begins so.
-async fn version(connection: &Connection, target: &Target, start: &str) -> Result<String, Failure> {
+async fn version(
+    connection: &Connection,
+    target: &Target,
+    start: &str,
+    config: &Config,
+) -> Result<String, Failure> {
     let found = find(connection, start).await?;
+    // Workers would refuse it, and go on with what they have.
+    host::policy(config)?.check_texts(&found.digest, &found.signatures).map_err(Failure::usage)?;
     connection.check_handler(target, &found).await.map_err(Failure::new)?;
     Ok(found.digest)
 }

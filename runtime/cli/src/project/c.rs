@@ -17,8 +17,9 @@ pub(crate) fn build(project: &Project, output: &Path) -> Result<(), Failure> {
     sources.extend(c_files(&project.directory.join("src")).unwrap_or_default());
     sources.extend(c_files(&sdk.join("src"))?);
     sources.extend(c_files(&sdk.join("bindings"))?);
-    let core = project.target("core.wasm");
-    tools::make_folder(&project.target(""))?;
+    // Apart from the component: `gristmill dev target` serves every handler that it finds there.
+    let core = project.target("build/core.wasm");
+    tools::make_folder(&project.target("build"))?;
     let mut command = Command::new(clang);
     command
         .args(["--target=wasm32-wasi", "-Oz", "-std=gnu11", "-Wall", "-mexec-model=reactor"])

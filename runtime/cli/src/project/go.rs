@@ -22,8 +22,9 @@ pub(crate) fn test_command() -> &'static str {
 pub(crate) fn build(project: &Project, output: &Path) -> Result<(), Failure> {
     let go = compiler(project)?;
     let sdk = sdk(project, &go)?;
-    let core = project.target("core.wasm");
-    tools::make_folder(&project.target(""))?;
+    // Apart from the component: `gristmill dev target` serves every handler that it finds there.
+    let core = project.target("build/core.wasm");
+    tools::make_folder(&project.target("build"))?;
     let mut compile = command(project, &go);
     compile
         .args(["build", "-buildmode=c-shared", "-trimpath"])

@@ -302,7 +302,10 @@ async fn a_worker_checks_again_what_it_is_given() {
     let revoked = text.replace("[registry]\n", &format!("[registry]\nrevoked = [\"{first}\"]\n"));
     std::fs::write(&registry.config, revoked).unwrap();
     let to_first = registry.cli(&["handler", "rollback", "--queue", "q", "--to", &first]);
-    assert_eq!(to_first.code, Some(0), "{}", to_first.stderr);
+    assert!(to_first.code == Some(64) && to_first.stderr.contains("is revoked"), "{}", to_first.stderr);
+    let anyhow = ["--redis", &url, "handler", "rollback", "--queue", "q", "--to", &first];
+    let anyhow: Ran = gristmill(&anyhow).current_dir("/").output().unwrap().into();
+    assert_eq!(anyhow.code, Some(0), "{}", anyhow.stderr);
     let mut later = Running::start(&mut gristmill(&["worker", "--config", &registry.config]));
     let line = later.line_with("cannot be served here");
     assert!(line.contains("is revoked by `registry.revoked`"), "{line}");
@@ -405,6 +408,26 @@ async fn going_back_stays_within_a_handler() {
 }
 
 /// The same canary pushed again is a new trial, which workers must follow to judge it.
+#[tokio::test]
+async fn a_version_that_serves_under_one_name_is_not_pushed_under_another() {
+    let more = "[queues.r.jobs.\"*\"]\nhandler = \"other\"\nmemory = \"8MiB\"";
+    let registry = Registry::start(more).await;
+    let (first, second) = (registry.version(1), registry.version(2));
+    pushed(&registry.push(&first, &[]));
+    let file = first.display().to_string();
+    let ran = registry.cli(&["handler", "push", &file, "--queue", "r"]);
+    assert_eq!(ran.code, Some(64));
+    assert!(
+        ran.stderr.contains("serves job type `*` of queue `q` as the handler `scripted`"),
+        "{}",
+        ran.stderr
+    );
+    let listed = registry.cli(&["handler", "list", "--json"]);
+    assert!(!listed.stdout.contains("\"other\""), "{}", listed.stdout);
+    let file = second.display().to_string();
+    pushed(&registry.cli(&["handler", "push", &file, "--queue", "r"]));
+}
+
 #[tokio::test]
 async fn a_canary_pushed_again_begins_anew() {
     let registry = Registry::start("").await;

@@ -56,6 +56,7 @@ pub(super) async fn push(
     };
     tell_of_imports(&info, job_type);
     let (connection, _) = Connection::open_at(&host::server(&config.redis)).await?;
+    has_one_name(&connection, &info, &target).await?;
     let change = match arguments.canary {
         None => Change::Deploy { digest: info.digest.clone() },
         Some(percent) => Change::Try(Canary {
@@ -92,6 +93,23 @@ pub(super) async fn push(
         told(&target, &deployment, global)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A version has one name. Were it renamed, the job types that it serves under the old one would be served no more.
+async fn has_one_name(connection: &Connection, info: &ModuleInfo, target: &Target) -> Result<(), Failure> {
+    let modules = connection.modules().await?;
+    let Some(known) = modules.get(&info.digest).filter(|known| known.name != info.name) else {
+        return Ok(());
+    };
+    let deployments = connection.deployments().await?;
+    let of =
+        |(_, deployment): &(&Target, &Deployment)| deployment.digests().any(|digest| digest == info.digest);
+    let Some((serves, _)) = deployments.iter().find(of) else { return Ok(()) };
+    let (old, new) = (&known.name, &info.name);
+    Err(Failure::usage(format!(
+        "this file serves {serves} as the handler `{old}`, so it cannot be `{new}` for {target}\n\
+         hint: configure `handler = \"{old}\"` there too, or push a build of its own"
+    )))
 }
 
 /// Those that came with it, and one made now if a key is given.
