@@ -18,7 +18,7 @@ impl AlertMoved<'_> {
         let (rule, queue, severity) = (&alert.rule, alert.queue.as_deref(), alert.severity.as_str());
         match alert.state {
             AlertState::Resolved => {
-                tracing::info!(rule, queue, severity, summary = alert.summary, "alert resolved")
+                tracing::info!(rule, queue, severity, summary = alert.summary, "alert resolved");
             }
             _ => tracing::warn!(rule, queue, severity, summary = alert.summary, "alert raised"),
         }
