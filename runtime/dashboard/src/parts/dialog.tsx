@@ -1,5 +1,5 @@
 // The one dialog: a question, and the fields that its answer needs.
-import { useEffect, useId, useRef } from 'preact/hooks';
+import { useId, useLayoutEffect, useRef } from 'preact/hooks';
 import { asked } from '../lib/actions';
 import type { AskField } from '../lib/actions';
 import { Input } from './input';
@@ -10,7 +10,8 @@ export function Dialog() {
   const before = useRef<Element | null>(null);
   const form = useRef<HTMLFormElement>(null);
   const name = useId();
-  useEffect(() => {
+  // Before the next frame: a key pressed right after the question must not fall on the page's body.
+  useLayoutEffect(() => {
     const dialog = element.current;
     if (!dialog || !open) return undefined;
     before.current = document.activeElement;
