@@ -62,7 +62,7 @@ test('every metric that a working worker has arrives', async () => {
   const specified = [...page.matchAll(/^\| `([a-z_]+)` \| (\w+)/gm)].map(([, name, kind]) => (kind === 'histogram' ? `${name}_count` : name));
   const { data: names } = await ask('label/__name__/values', {});
   // A family without a series is not shown: these need an event that this worker did not have.
-  const rare = /breaker|canary|core_dump|denied|deployment|dropped|limiter_calls|instances|limit_changes|locks_lost|memory_pressure|metric_refusals|not_scheduled|notifications|odd_options|poison|redis_errors|reused|soft_limits|stalled|strangers|swaps|timeout_seconds|gristmill_alerts/;
+  const rare = /breaker|canary|core_dump|denied|deployment|dropped|limiter_calls|instances|limit_changes|locks_lost|memory_pressure|metric_refusals|not_scheduled|notifications|odd_options|poison|redis_errors|reused|soft_limits|stalled|strangers|swaps|timeout_seconds|gristmill_alerts|jobs_delayed|jobs_retried|waiting_children|otlp/;
   const missing = specified.filter((name) => !names.includes(name) && !rare.test(name));
   assert.deepEqual(missing, []);
   assert.ok(specified.length > 40, `${specified.length} metrics are specified`);

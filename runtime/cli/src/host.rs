@@ -12,7 +12,7 @@ use gristmill_engine::{Context, Control, Drained, Handlers, Worker};
 use gristmill_queue::{Connection, Keys, Monitor, Server};
 use gristmill_registry::Policy;
 use gristmill_sandbox::{Compiler, Sandbox, Settings};
-use gristmill_telemetry::Metrics;
+use gristmill_telemetry::{Metrics, Otlp, OtlpSettings};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
@@ -24,6 +24,9 @@ use crate::settings;
 
 /// For telling the other workers that this one ends.
 const LEAVE: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// For the spans and metrics of the last seconds.
+const LAST_SPANS: std::time::Duration = std::time::Duration::from_secs(4);
 
 /// Log lines go to stderr; `GRISTMILL_LOG` filters them (`debug`, `warn`).
 pub(crate) fn log_to_stderr() {
@@ -115,6 +118,7 @@ pub(crate) struct Host {
     bound: Bound,
     sources: Sources,
     heartbeat: Heartbeat,
+    otlp: Otlp,
     config: Config,
     reread: Reread,
 }
@@ -147,15 +151,17 @@ pub(crate) async fn build(config: Config, reread: Reread) -> Result<Host, Failur
         );
     }
     let guests = guest_runtime(config.worker.threads)?;
+    let identity = identity(&config, bound.address());
+    let otlp = otlp(&config, &identity, &metrics)?;
     let context = Context {
         clock: clock.clone(),
         random: rand::random::<f64>,
         metrics: metrics.clone(),
         sandbox,
         guests: guests.handle().clone(),
+        tracer: otlp.tracer(),
     };
     let heartbeat = Heartbeat::new(clock);
-    let identity = identity(&config, bound.address());
     let counted = connection.clone();
     let redis = server(&config.redis);
     let prefix = config.redis.prefix.clone();
@@ -175,7 +181,24 @@ pub(crate) async fn build(config: Config, reread: Reread) -> Result<Host, Failur
         prefix,
         queues,
     };
-    Ok(Host { worker, handlers, guests, bound, sources, heartbeat, config, reread })
+    Ok(Host { worker, handlers, guests, bound, sources, heartbeat, otlp, config, reread })
+}
+
+/// What sends traces and metrics to a collector, where the configuration names one.
+fn otlp(config: &Config, identity: &Identity, metrics: &Metrics) -> Result<Otlp, Failure> {
+    let telemetry = &config.telemetry;
+    let Some(endpoint) = telemetry.otlp.clone() else { return Ok(Otlp::default()) };
+    let settings = OtlpSettings {
+        endpoint,
+        traces: telemetry.traces,
+        metrics: telemetry.metrics,
+        sample: telemetry.sample,
+        worker_id: identity.id.clone(),
+        worker_name: identity.name.clone(),
+    };
+    let otlp = Otlp::start(&settings, metrics).map_err(Failure::usage)?;
+    tracing::info!(otlp = settings.endpoint, traces = settings.traces, metrics = settings.metrics, "sending");
+    Ok(otlp)
 }
 
 /// Who this process is among all workers.
@@ -194,7 +217,7 @@ impl Host {
 
     /// Runs until a signal has drained the worker. `ready` is called once signals are obeyed.
     pub(crate) async fn run(self, ready: impl FnOnce()) -> Result<Drained, Failure> {
-        let Self { worker, handlers, guests, bound, sources, heartbeat, config, reread } = self;
+        let Self { worker, handlers, guests, bound, sources, heartbeat, otlp, config, reread } = self;
         let control = worker.control();
         let hurry = Arc::new(Notify::new());
         let reload = Arc::new(Reload { handlers, config, reread });
@@ -222,6 +245,7 @@ impl Host {
             let _ = monitor.step_down(&id).await;
         };
         let _ = tokio::time::timeout(LEAVE, leave).await;
+        let _ = tokio::task::spawn_blocking(move || otlp.shutdown(LAST_SPANS)).await;
         signals.abort();
         beat.abort();
         // A guest that does not yield within its epoch must not keep the process.

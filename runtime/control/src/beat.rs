@@ -25,12 +25,16 @@ pub(crate) fn period(interval: Duration) -> Duration {
 
 /// Tells for as long as it is polled. What was counted and not told when the process ends is lost.
 pub(crate) async fn run(pages: Arc<Pages>) {
-    let monitoring = &pages.sources.config.monitoring;
+    let (monitoring, telemetry) = (&pages.sources.config.monitoring, &pages.sources.config.telemetry);
     let mut ticks = tokio::time::interval(period(monitoring.interval));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut load = Load::new();
     loop {
         ticks.tick().await;
+        // Whoever scrapes asks anew; what is sent over OTLP is of the last beat.
+        if telemetry.otlp.is_some() && telemetry.metrics {
+            pages.count().await;
+        }
         // A server that is away gets what was counted meanwhile with the next beat but one.
         if let Err(error) = tell(&pages, load.as_mut()).await {
             tracing::debug!(%error, "Redis does not take what this worker says of itself");

@@ -27,6 +27,7 @@ mod reader;
 mod registry;
 mod scaling;
 mod shares;
+mod telemetry;
 
 pub use alerts::{ANOMALY_RULE, AlertTarget, Alerts, TargetKind};
 pub use load::{Input, Loaded, load};
@@ -34,6 +35,7 @@ pub use monitoring::Monitoring;
 pub use reader::{Effective, Problem, Severity};
 pub use registry::{Registry, Require};
 pub use scaling::{Scaling, ScalingTarget};
+pub use telemetry::Telemetry;
 
 /// Everything a worker needs to know, checked.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +50,8 @@ pub struct Config {
     pub registry: Registry,
     /// What is looked at, and how often.
     pub monitoring: Monitoring,
+    /// Where traces and metrics are sent.
+    pub telemetry: Telemetry,
     /// When somebody is told, and who.
     pub alerts: Alerts,
     /// How many workers there should be.
@@ -95,6 +99,7 @@ impl Config {
         changed("[worker]".to_owned(), self.worker != new.worker);
         changed("[registry]".to_owned(), self.registry != new.registry);
         changed("[monitoring]".to_owned(), self.monitoring != new.monitoring);
+        changed("[telemetry]".to_owned(), self.telemetry != new.telemetry);
         changed("[alerts]".to_owned(), self.alerts != new.alerts);
         changed("[scaling]".to_owned(), self.scaling != new.scaling);
         for (class, (old, new)) in Class::ALL.into_iter().zip(self.classes.iter().zip(&new.classes)) {

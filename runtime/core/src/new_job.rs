@@ -17,7 +17,7 @@ const SHORT: [(&str, &str); 6] = [
     ("keepLogs", "kl"),
 ];
 
-const KNOWN: [&str; 18] = [
+const KNOWN: [&str; 19] = [
     "attempts",
     "backoff",
     "delay",
@@ -36,6 +36,7 @@ const KNOWN: [&str; 18] = [
     "ignoreDependencyOnFailure",
     "removeDependencyOnFailure",
     "keepLogs",
+    "telemetry",
 ];
 
 /// One job at a time under an id of the producer's choice.
@@ -144,6 +145,7 @@ impl Reader<'_> {
         self.check_backoff();
         self.check_keep("removeOnComplete");
         self.check_keep("removeOnFail");
+        self.check_telemetry();
         NewJobOptions {
             custom_id: self.text("jobId").filter(|id| !id.is_empty()),
             timestamp_ms: self.whole("timestamp", crate::backoff::MAX_DELAY_MS * 20),
@@ -303,12 +305,31 @@ impl Reader<'_> {
         }
     }
 
+    fn check_telemetry(&mut self) {
+        let Some(value) = self.value("telemetry").cloned() else { return };
+        let Some(map) = value.as_object() else {
+            return self.expect("telemetry", "an object with `metadata` or `omitContext`", &value);
+        };
+        if let Some(metadata) = map.get("metadata").filter(|v| !v.is_null() && !v.is_string()) {
+            self.expect("telemetry.metadata", "a text", metadata);
+        }
+        self.flag(map, "omitContext", "telemetry.");
+    }
+
     fn stored(&self) -> String {
         let mut stored = Map::new();
         if !self.options.contains_key("attempts") {
             stored.insert("attempts".to_owned(), 0.into());
         }
         for (name, value) in self.options.iter().filter(|(_, value)| !value.is_null()) {
+            if name == "telemetry" {
+                for (long, short) in [("metadata", "tm"), ("omitContext", "omc")] {
+                    if let Some(part) = value.get(long).filter(|part| !part.is_null()) {
+                        stored.insert(short.to_owned(), part.clone());
+                    }
+                }
+                continue;
+            }
             let short = SHORT.iter().find(|(long, _)| long == name).map_or(name.as_str(), |(_, short)| short);
             let value = match (name.as_str(), value) {
                 // BullMQ's workers know the object alone.

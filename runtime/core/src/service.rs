@@ -34,6 +34,9 @@ pub struct Submission {
     pub child: bool,
     /// BullMQ's options as JSON text, not checked yet.
     pub options: Option<String>,
+    /// What goes with the job for whoever traces it: the text that BullMQ's clients store as `telemetry.metadata`. What the
+    /// options say of it themselves stands.
+    pub context: Option<String>,
 }
 
 /// A job that was added, or was there.
@@ -156,6 +159,18 @@ pub enum StateAnswer {
 }
 
 impl StateStep {
+    /// The word for it in traces.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Set { .. } => "set",
+            Self::Delete => "delete",
+            Self::Increment { .. } => "increment",
+            Self::CompareAndSet { .. } => "compare-and-set",
+        }
+    }
+
     /// Checks a step against the ceilings before it is sent anywhere.
     pub fn check(&self, key: &str) -> Result<(), StateError> {
         if key.is_empty() || key.len() > MAX_STATE_KEY {
@@ -206,6 +221,11 @@ impl Submission {
                 once.insert("id".to_owned(), key.as_str().into());
             }
         }
+        if let Some(context) = &self.context
+            && !["telemetry", "tm", "omc"].iter().any(|name| options.contains_key(*name))
+        {
+            options.insert("telemetry".to_owned(), serde_json::json!({ "metadata": context }));
+        }
         NewJobOptions::read(&options).map_err(|problems| wrong(problems.join("; ")))
     }
 }
@@ -213,6 +233,15 @@ impl Submission {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[rstest::rstest]
+    #[case("{}", r#"{"attempts":0,"tm":"{}"}"#)]
+    #[case(r#"{"telemetry":{"omitContext":true}}"#, r#"{"attempts":0,"omc":true}"#)]
+    #[case(r#"{"tm":"mine"}"#, r#"{"attempts":0,"tm":"mine"}"#)]
+    fn a_context_goes_along_unless_the_handler_says_otherwise(#[case] options: &str, #[case] stored: &str) {
+        let submission = Submission { context: Some("{}".to_owned()), ..submission(options) };
+        assert_eq!(submission.options().unwrap().stored, stored);
+    }
 
     fn submission(options: &str) -> Submission {
         Submission {

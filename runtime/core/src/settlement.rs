@@ -67,3 +67,18 @@ pub enum Action {
         else_ms: u64,
     },
 }
+
+impl Action {
+    /// The state that BullMQ's own metrics count the attempt under; `None` where BullMQ counts none.
+    #[must_use]
+    pub fn counted_state(&self) -> Option<&'static str> {
+        match self {
+            Self::Complete { .. } => Some("completed"),
+            Self::Fail { .. } => Some("failed"),
+            Self::Retry { delay_ms: 0, .. } => Some("retried"),
+            Self::Retry { .. } | Self::Delay { .. } => Some("delayed"),
+            Self::WaitForChildren { .. } => Some("waiting-children"),
+            Self::Release | Self::Hold { .. } => None,
+        }
+    }
+}

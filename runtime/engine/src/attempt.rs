@@ -1,8 +1,8 @@
 //! One job from taken to settled: checks, the sandbox, and what its outcome means.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -18,8 +18,8 @@ use gristmill_core::settlement::{Action, Settlement};
 use gristmill_core::units::show_size;
 use gristmill_queue::{Lock, Queue, Taken};
 use gristmill_sandbox::{Attempt, Interrupter, Module, Report};
-use gristmill_telemetry::TypeMetrics;
 use gristmill_telemetry::event::{AttemptEnded, InstanceReused, JobRefused, QueueEvent};
+use gristmill_telemetry::{AttemptEnd, AttemptFacts, AttemptSpan, TypeMetrics};
 use tokio::sync::{mpsc, watch};
 
 use crate::guards::Guards;
@@ -123,10 +123,9 @@ impl Executor {
         let job_type = self.handlers.job_type(&self.queue, &taken.name);
         if let Some((reason, retry)) = refusal(&taken, &data, job_type.as_deref(), self.ledger.capacity()) {
             let of = self.context.metrics.job_type(&self.queue, &taken.name);
-            JobRefused { of: &of, queue: &self.queue, id: &taken.id, reason: &reason }.emit();
             let none = JobPolicy::default();
             let policy = job_type.as_ref().map_or(&none, |t| &t.policy);
-            return Some(refuse(&reason, retry, &facts, policy, (self.context.random)()));
+            return Some(self.refuse(&taken, &of, (&reason, retry), &facts, policy));
         }
         let job_type = job_type?;
         self.run(&taken, data, &job_type, &facts, interrupter, module).await
@@ -169,8 +168,9 @@ impl Executor {
             of: Arc::clone(&of),
             core_dumps: job_type.core_dumps.clone(),
             guests: self.context.guests.clone(),
+            span: OnceLock::new(),
         });
-        let attempt = Attempt {
+        let mut attempt = Attempt {
             job: Job {
                 id: taken.id.clone(),
                 name: taken.name.clone(),
@@ -195,7 +195,8 @@ impl Executor {
             return Some(Action::Release);
         };
         if let Some(problem) = data_problem(job_type, module, &attempt.job.data) {
-            return Some(self.refuse(taken, &of, &problem, facts, &job_type.policy));
+            // It would not fit in another attempt either.
+            return Some(self.refuse(taken, &of, (&problem, false), facts, &job_type.policy));
         }
         self.wait_for_memory(&attempt).await;
         // Right before the start, so that what waits for memory has not been charged.
@@ -209,6 +210,7 @@ impl Executor {
         if served.deployed {
             *served_by = Some(module.digest().into());
         }
+        let span = self.trace(&mut attempt.job, &voice);
         let mut report = self.context.sandbox.run(module, attempt).await;
         served.record(version, &report);
         if !passed.is_empty() {
@@ -229,11 +231,19 @@ impl Executor {
             Box::pin(self.explain(&mut report, (&taken.id, number), job_type, module)).await;
         }
         let action = decide(&report.outcome, facts, &job_type.policy, (self.context.random)());
+        span.end(&AttemptEnd {
+            outcome: report.outcome.label(),
+            reason: reason_of(action.as_ref()),
+            module: module.digest(),
+            peak_memory: report.peak_memory,
+            fuel: report.fuel,
+        });
         AttemptEnded {
             of: &of,
             queue: &self.queue,
             id: &taken.id,
             outcome: report.outcome.label(),
+            state: action.as_ref().and_then(Action::counted_state),
             reason: reason_of(action.as_ref()),
             code: code_of(&report.outcome),
             elapsed: report.elapsed,
@@ -247,17 +257,32 @@ impl Executor {
 }
 
 impl Executor {
-    /// Ends a job whose data is not what its handler takes; it would not be in another attempt.
+    /// Ends a job that cannot run; `retry` says whether it may be tried again.
     fn refuse(
         &self,
         taken: &Taken,
         of: &TypeMetrics,
-        reason: &str,
+        (reason, retry): (&str, bool),
         facts: &Facts<'_>,
         policy: &JobPolicy,
     ) -> Action {
-        JobRefused { of, queue: &self.queue, id: &taken.id, reason }.emit();
-        refuse(reason, false, facts, policy, (self.context.random)())
+        let action = refuse(reason, retry, facts, policy, (self.context.random)());
+        let state = action.counted_state();
+        JobRefused { of, queue: &self.queue, id: &taken.id, reason, state }.emit();
+        action
+    }
+
+    /// Begins the attempt's span; what the guest sends along with calls of its own goes on with it.
+    fn trace(&self, job: &mut Job, voice: &Voice) -> AttemptSpan {
+        let (queue, id, name, attempt) = (&*self.queue, &*job.id, &*job.name, job.attempt);
+        let facts = AttemptFacts { queue, id, name, attempt, headers: &job.headers };
+        let span = self.context.tracer.attempt(&facts);
+        let ours = span.headers();
+        job.headers.retain(|(name, _)| !ours.iter().any(|(our, _)| our.eq_ignore_ascii_case(name)));
+        job.headers.extend(ours);
+        // Begun once in an attempt.
+        let _ = voice.span.set(span.clone());
+        span
     }
 
     /// While the process is over its soft limit. Ended from outside meanwhile, the attempt says so itself.
@@ -463,6 +488,7 @@ mod tests {
             metrics: metrics.clone(),
             sandbox,
             guests: tokio::runtime::Handle::current(),
+            tracer: gristmill_telemetry::Tracer::default(),
         };
         let reports = mpsc::unbounded_channel().0;
         let executor = Executor {

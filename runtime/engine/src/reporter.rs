@@ -1,7 +1,8 @@
 //! Writes what running jobs say (log lines, progress) to Redis, many at a time, in order.
 
-use std::sync::Arc;
+use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use gristmill_core::breaker::Guarded;
@@ -14,9 +15,9 @@ use gristmill_core::service::{
 };
 use gristmill_core::units::{show_duration, show_size};
 use gristmill_queue::{ErrorKind, Queue, Report};
-use gristmill_sandbox::{Answer, Denied, Host, Level, Warning};
+use gristmill_sandbox::{Answer, Denied, Host, Level, RequestTrace, Warning};
 use gristmill_telemetry::event::{AccessDenied, QueueEvent, SoftLimit};
-use gristmill_telemetry::{Metrics, TypeMetrics};
+use gristmill_telemetry::{AttemptSpan, CallSpan, Metrics, TypeMetrics};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::core_dumps::CoreDumps;
@@ -60,9 +61,39 @@ pub(crate) struct Voice {
     pub core_dumps: Option<Arc<CoreDumps>>,
     /// Where what the guest leaves behind is told to Redis.
     pub guests: tokio::runtime::Handle,
+    /// Begun right before the guest runs; a job that is held back leaves none.
+    pub span: OnceLock<AttemptSpan>,
+}
+
+/// A request's span, for the sandbox.
+struct Request(CallSpan);
+
+impl RequestTrace for Request {
+    fn headers(&self) -> Vec<(String, String)> {
+        self.0.headers()
+    }
+
+    fn responded(self: Box<Self>, answer: Result<u16, &str>) {
+        self.0.responded(answer);
+    }
 }
 
 impl Voice {
+    fn span(&self) -> AttemptSpan {
+        self.span.get().cloned().unwrap_or_default()
+    }
+
+    /// A call of the guest with a span of its own, which says what was asked of what.
+    fn traced<'a, T, E: Debug>(
+        &'a self,
+        call: &'static str,
+        about: Option<(&'static str, String)>,
+        answer: impl Future<Output = Result<T, E>> + Send + 'a,
+    ) -> Answer<'a, Result<T, E>> {
+        let span = self.span().call(call, about);
+        Box::pin(async move { span.ended(answer.await) })
+    }
+
     fn say(&self, what: Said) {
         self.spoke.store(true, Ordering::Relaxed);
         // A closed channel means that the worker has ended; then nobody can write it any more.
@@ -123,12 +154,19 @@ impl Host for Voice {
         AccessDenied { queue, job, id, what: what.as_str() }.emit(&self.metrics);
     }
 
+    fn request(&self, method: &str, host: &str, port: u16) -> Option<Box<dyn RequestTrace>> {
+        let span = self.span();
+        span.traces().then(|| Box::new(Request(span.request(method, host, port))) as Box<dyn RequestTrace>)
+    }
+
     fn acquire(&self, limiter: String, key: String, cost: u64) -> Answer<'_, Result<(), LimitError>> {
-        Box::pin(async move { self.service.guards.acquire(&limiter, &key, cost).await })
+        let about = Some(("gristmill.limiter", limiter.clone()));
+        self.traced("acquire", about, async move { self.service.guards.acquire(&limiter, &key, cost).await })
     }
 
     fn enter(&self, breaker: String, key: String) -> Answer<'_, Result<Option<u64>, BreakerError>> {
-        Box::pin(async move {
+        let about = Some(("gristmill.breaker", breaker.clone()));
+        self.traced("enter", about, async move {
             let entered = self.service.guards.enter(&breaker, &key).await?;
             Ok(entered.map(|passed| passed.epoch))
         })
@@ -139,32 +177,41 @@ impl Host for Voice {
         self.guests.spawn(async move { guards.leave(&breaker, &key, epoch, how).await });
     }
 
-    fn enqueue(&self, jobs: Vec<Submission>) -> Answer<'_, Result<Vec<Added>, EnqueueError>> {
-        Box::pin(self.service.enqueue(jobs))
+    fn enqueue(&self, mut jobs: Vec<Submission>) -> Answer<'_, Result<Vec<Added>, EnqueueError>> {
+        let named: Vec<_> =
+            jobs.iter().map(|job| (job.queue.as_deref().unwrap_or(&self.queue), &*job.name)).collect();
+        let span = self.span().add(&named);
+        if let Some(context) = span.metadata() {
+            for job in &mut jobs {
+                job.context = Some(context.clone());
+            }
+        }
+        Box::pin(async move { span.ended(self.service.enqueue(jobs).await) })
     }
 
     fn children(&self) -> Answer<'_, Result<ChildResults, EnqueueError>> {
-        Box::pin(self.service.children())
+        self.traced("children", None, self.service.children())
     }
 
     fn failed_children(&self) -> Answer<'_, Result<ChildFailures, EnqueueError>> {
-        Box::pin(self.service.failed_children())
+        self.traced("failed-children", None, self.service.failed_children())
     }
 
     fn state(&self, key: String, step: StateStep) -> Answer<'_, Result<StateAnswer, StateError>> {
-        Box::pin(async move { self.service.state(&key, &step).await })
+        let about = Some(("gristmill.step", step.as_str().to_owned()));
+        self.traced("state", about, async move { self.service.state(&key, &step).await })
     }
 
     fn save_checkpoint(&self, data: Vec<u8>) -> Answer<'_, Result<(), String>> {
-        Box::pin(async move { self.service.save_checkpoint(&data).await })
+        self.traced("save-checkpoint", None, async move { self.service.save_checkpoint(&data).await })
     }
 
     fn load_checkpoint(&self) -> Answer<'_, Result<Option<Vec<u8>>, String>> {
-        Box::pin(self.service.load_checkpoint())
+        self.traced("load-checkpoint", None, self.service.load_checkpoint())
     }
 
     fn update_data(&self, json: String) -> Answer<'_, Result<(), String>> {
-        Box::pin(async move { self.service.update_data(&json).await })
+        self.traced("update-data", None, async move { self.service.update_data(&json).await })
     }
 }
 

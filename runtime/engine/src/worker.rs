@@ -11,8 +11,8 @@ use gristmill_core::outcome::Interrupt;
 use gristmill_core::pressure::Pressure;
 use gristmill_queue::{Connection, Keys, Marker, Queue, announce};
 use gristmill_sandbox::Sandbox;
-use gristmill_telemetry::Metrics;
 use gristmill_telemetry::event::WorkerRecycled;
+use gristmill_telemetry::{Metrics, Tracer};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -43,6 +43,8 @@ pub struct Context {
     pub sandbox: Sandbox,
     /// The guests' own runtime.
     pub guests: tokio::runtime::Handle,
+    /// Where spans of attempts begin.
+    pub tracer: Tracer,
 }
 
 /// What a worker does with new jobs.

@@ -89,6 +89,15 @@ impl Denied {
     }
 }
 
+/// A request of a guest, for whoever traces it.
+pub trait RequestTrace: Send {
+    /// Headers that go with the request, in place of what the guest has set.
+    fn headers(&self) -> Vec<(String, String)>;
+
+    /// The status of its response, or why there is none. Dropped instead, the attempt ended first.
+    fn responded(self: Box<Self>, answer: Result<u16, &str>);
+}
+
 /// Receives what a guest says while it runs, and serves what it asks for.
 ///
 /// The methods are called on the guests' runtime threads in the middle of host calls: they must not block, and
@@ -119,6 +128,12 @@ pub trait Host: Send + Sync + 'static {
     /// The guest asked for something that is not allowed, and was told so.
     fn denied(&self, what: Denied) {
         let _ = what;
+    }
+
+    /// A request of the guest, which is allowed, is about to be sent.
+    fn request(&self, method: &str, host: &str, port: u16) -> Option<Box<dyn RequestTrace>> {
+        let _ = (method, host, port);
+        None
     }
 
     /// Whether lines of this level are wanted; unwanted ones are neither delivered nor counted.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use http::uri::Scheme;
-use http::{Method, Request, Response, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use wasmtime_wasi_http::io::TokioIo;
@@ -114,7 +114,7 @@ impl Drop for Connection {
 impl WasiHttpHooks for Outgoing {
     fn send_request(
         &mut self,
-        request: Request<WasiBody>,
+        mut request: Request<WasiBody>,
         options: Option<RequestOptions>,
         _: Background,
     ) -> Box<dyn Future<Output = Answer> + Send> {
@@ -126,7 +126,17 @@ impl WasiHttpHooks for Outgoing {
             let (mut target, slot) = (target?, slot?);
             let breakers = std::mem::take(&mut target.breakers);
             let permits = guarded::pass(&host, &log, &target.limiters, breakers).await?;
+            let trace = host.request(request.method().as_str(), &target.host, target.port);
+            if let Some(trace) = &trace {
+                carry(request.headers_mut(), trace.headers());
+            }
             let answer = send(request, options.unwrap_or_default(), target, slot, &log, most).await;
+            if let Some(trace) = trace {
+                match &answer {
+                    Ok((response, _)) => trace.responded(Ok(response.status().as_u16())),
+                    Err(error) => trace.responded(Err(&error.to_string())),
+                }
+            }
             guarded::end(permits, guarded::judge(&answer));
             match answer {
                 Err(Error::HttpRequestDenied) => host.denied(Denied::Http),
@@ -152,6 +162,15 @@ impl WasiHttpHooks for Outgoing {
 
     fn p2_error_from_tls(&mut self, _: &std::io::Error) -> ErrorCode {
         ErrorCode::TlsProtocolError
+    }
+}
+
+/// Sets the headers of a trace.
+fn carry(headers: &mut HeaderMap, trace: Vec<(String, String)>) {
+    for (name, value) in trace {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.insert(name, value);
+        }
     }
 }
 

@@ -37,7 +37,7 @@ pub use attempt::{Attempt, Report};
 pub use compile::{Compiler, compile};
 pub use error::{ErrorKind, ModuleError, SandboxError};
 pub use files::{Directory, Quota};
-pub use host::{Answer, Denied, Host, Level, Warning};
+pub use host::{Answer, Denied, Host, Level, RequestTrace, Warning};
 pub use http::allow::{HostPattern, PatternError};
 pub use interrupt::Interrupter;
 pub use module::{MAX_MODULE_BYTES, Module};

@@ -31,6 +31,8 @@ pub struct AttemptEnded<'a> {
     pub id: &'a str,
     /// The word for how it ended, from `Outcome::label`.
     pub outcome: &'static str,
+    /// The state that BullMQ counts it under, where it counts it.
+    pub state: Option<&'static str>,
     /// `failedReason` where it failed.
     pub reason: Option<&'a str>,
     /// The handler's own word for its failure.
@@ -50,6 +52,9 @@ impl AttemptEnded<'_> {
     pub fn emit(self) {
         self.of.outcome(self.outcome).inc();
         self.of.attempt_seconds.observe(self.elapsed.as_secs_f64());
+        if let Some(state) = self.state {
+            self.of.count_state(state, self.elapsed);
+        }
         if let Some(waited) = self.waited {
             self.of.wait_seconds.observe(waited.as_secs_f64());
         }
@@ -200,12 +205,17 @@ pub struct JobRefused<'a> {
     pub id: &'a str,
     /// `failedReason`.
     pub reason: &'a str,
+    /// The state that BullMQ counts it under.
+    pub state: Option<&'static str>,
 }
 
 impl JobRefused<'_> {
     /// Counts it under the outcome `refused`.
     pub fn emit(self) {
         self.of.outcome("refused").inc();
+        if let Some(state) = self.state {
+            self.of.count_state(state, Duration::ZERO);
+        }
         tracing::warn!(queue = self.queue, id = self.id, reason = self.reason, "job failed without running");
     }
 }
@@ -340,6 +350,35 @@ impl QueueEvent<'_> {
                     "the host panicked in this attempt, which ends it and nothing else"
                 );
             }
+        }
+    }
+}
+
+/// A batch was sent over OTLP, or was not.
+pub struct Exported<'a, E> {
+    /// `spans` or `metrics`.
+    pub what: &'static str,
+    /// Spans, or 1.
+    pub count: usize,
+    /// Why not.
+    pub result: Result<(), &'a E>,
+    /// The one before ended the other way.
+    pub changed: bool,
+}
+
+impl<E: Display> Exported<'_, E> {
+    /// Counts it; logs the first of a kind.
+    pub fn emit(self, metrics: &Metrics) {
+        let Self { what, count, result, changed } = self;
+        let label = if result.is_ok() { "sent" } else { "failed" };
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        metrics.families.exported.with_label_values(&[what, label]).inc_by(count);
+        match result {
+            Ok(()) if changed => tracing::info!(what, "the collector takes OTLP again"),
+            Err(error) if changed => {
+                tracing::warn!(what, %error, "the collector takes no OTLP; what it does not take is lost");
+            }
+            _ => {}
         }
     }
 }

@@ -16,6 +16,7 @@ use prometheus::{
     IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder, exponential_buckets,
 };
 
+use crate::bullmq::{self, Meter, Sent, Series};
 use crate::handler_metrics::HandlerMetrics;
 use crate::specification::MetricSpec;
 
@@ -30,6 +31,7 @@ pub struct Metrics {
     /// Attempts that ended since the start.
     ended: Arc<AtomicU64>,
     specs: Arc<Vec<MetricSpec>>,
+    sent: Sent,
 }
 
 /// What attempts of a queue came to, by job name.
@@ -78,6 +80,11 @@ pub(crate) struct Families {
     pub breaker_calls: IntCounterVec,
     pub breaker_state: IntGaugeVec,
     pub queue_jobs: IntGaugeVec,
+    /// In the order of [`bullmq::COUNTED`].
+    pub bullmq_jobs: Vec<IntCounterVec>,
+    pub bullmq_duration: HistogramVec,
+    pub bullmq_queue_jobs: IntGaugeVec,
+    pub exported: IntCounterVec,
     pub oldest_wait: GaugeVec,
     pub workers: IntGaugeVec,
     pub paused: IntGaugeVec,
@@ -103,6 +110,7 @@ pub struct TypeMetrics {
     /// What attempts came to since it was taken last. Written by attempts, taken by [`Metrics::take_tallies`].
     tally: Mutex<Tally>,
     ended: Arc<AtomicU64>,
+    bullmq: Series,
 }
 
 impl TypeMetrics {
@@ -130,6 +138,11 @@ impl TypeMetrics {
         self.ended.fetch_add(1, Ordering::Relaxed);
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.record(failed, timeout, micros, waited.map(millis));
+    }
+
+    /// Counts an attempt under BullMQ's names, by the state that it left its job in.
+    pub(crate) fn count_state(&self, state: &'static str, elapsed: std::time::Duration) {
+        self.bullmq.count(state, elapsed);
     }
 
     pub(crate) fn poison(&self) -> IntCounter {
@@ -161,6 +174,7 @@ impl Metrics {
             types: Arc::default(),
             ended: Arc::default(),
             specs,
+            sent: Sent::default(),
         })
     }
 
@@ -197,6 +211,7 @@ impl Metrics {
             peak_memory: self.families.peak_memory.with_label_values(&labels),
             tally: Mutex::default(),
             ended: Arc::clone(&self.ended),
+            bullmq: Series::new(queue, job, Arc::clone(&self.families), Arc::clone(&self.sent)),
         }
     }
 
@@ -271,8 +286,19 @@ impl Metrics {
             for (state, count) in counts {
                 let gauge = self.families.queue_jobs.with_label_values(&[queue.as_str(), state]);
                 gauge.set(i64::try_from(*count).unwrap_or(i64::MAX));
+                let gauge = self.families.bullmq_queue_jobs.with_label_values(&[queue.as_str(), state]);
+                gauge.set(i64::try_from(*count).unwrap_or(i64::MAX));
+                if let Some(meter) = self.sent.get() {
+                    meter.set_jobs(queue, state, *count);
+                }
             }
         }
+    }
+
+    /// Sends BullMQ's metrics of jobs there too, from now on.
+    pub(crate) fn send_to(&self, meter: Meter) {
+        // One process has one collector.
+        let _ = self.sent.set(meter);
     }
 
     /// Says what the timeout of a job type with adaptive limits is now.
@@ -344,6 +370,12 @@ impl Families {
             add(Box::new(family.clone()))?;
             Ok::<_, prometheus::Error>(family)
         };
+        let bullmq_duration = HistogramVec::new(
+            HistogramOpts::new("bullmq_job_duration_milliseconds", "Wall time of attempts")
+                .buckets(bullmq::BUCKETS.to_vec()),
+            &bullmq::LABELS,
+        )?;
+        add(Box::new(bullmq_duration.clone()))?;
         let panics = IntCounter::new("gristmill_panics_total", "Panics of the host that ended one attempt")?;
         add(Box::new(panics.clone()))?;
         let timeout_seconds = GaugeVec::new(
@@ -513,6 +545,23 @@ impl Families {
                 &["breaker"],
             )?,
             queue_jobs: gauge("bullmq_job_count", "Jobs by queue and state", &["queue", "state"])?,
+            bullmq_jobs: bullmq::COUNTED
+                .iter()
+                .map(|(state, name)| {
+                    counter(name, &format!("Attempts that left their jobs {state}"), &bullmq::LABELS)
+                })
+                .collect::<Result<_, _>>()?,
+            bullmq_duration,
+            bullmq_queue_jobs: gauge(
+                "bullmq_queue_jobs",
+                "Jobs by queue and state, under the name of BullMQ's telemetry",
+                &["bullmq_queue_name", "bullmq_queue_jobs_state"],
+            )?,
+            exported: counter(
+                "gristmill_otlp_exports_total",
+                "Spans, and messages of metrics, that were sent over OTLP",
+                &["what", "result"],
+            )?,
             oldest_wait,
             workers: gauge("gristmill_workers", "Workers that serve a queue", &["queue"])?,
             paused: gauge("gristmill_queue_paused", "1 while nobody may take a queue's jobs", &["queue"])?,

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail};
 /// The workspace's folder.
 pub(crate) fn root() -> PathBuf {
     // `runtime/xtask` of the checkout that cargo runs this in; where it was built may be another that shares its target.
-    let package = std::env::var("CARGO_MANIFEST_DIR")
-        .unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
+    let package =
+        std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
     Path::new(&package).ancestors().nth(2).unwrap_or(Path::new(".")).to_owned()
 }
 

@@ -224,11 +224,14 @@ fn target<'a>(
 }
 
 /// An address that is spoken to over HTTP.
+pub(super) fn is_http_url(text: &str) -> bool {
+    let fits =
+        |start| text.strip_prefix(start).is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
+    text.len() <= 2_048 && ["http://", "https://"].into_iter().any(fits)
+}
+
 pub(super) fn http_url(reader: &mut Reader<'_>, section: &Section<'_>, got: Got<String>) -> Option<String> {
-    let fits = ["http://", "https://"].iter().any(|start| {
-        got.value.strip_prefix(start).is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
-    });
-    if !fits || got.value.len() > 2_048 {
+    if !is_http_url(&got.value) {
         let place = if got.place == "default" { reader.at(section.line) } else { got.place };
         let hint = "write it as `https://HOST/PATH`".to_owned();
         reader.error(place, format!("`{}.url` is no address: {:?}", section.path, got.value), Some(hint));

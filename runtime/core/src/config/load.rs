@@ -10,7 +10,7 @@ use super::environment::{COUNT, DURATION, SIZE, TEXT, TEXTS, parse_count, warn_u
 use super::reader::{Effective, Problem, Reader, Section, Severity, Variable};
 use super::{
     Config, Queue, Redis, Role, Server, Token, Worker, alerts, allow, limiter, monitoring, queue, registry,
-    scaling, shares,
+    scaling, shares, telemetry,
 };
 use crate::pressure::MemoryBounds;
 use crate::units::{parse_mebibytes, parse_millis, show_size};
@@ -71,6 +71,7 @@ pub fn load(input: &Input<'_>) -> Loaded {
     let registry = registry::registry(&mut reader, &mut root, directory);
     let secrets = allow::secrets(&mut reader, &mut root, directory);
     let monitoring = monitoring::monitoring(&mut reader, &mut root);
+    let telemetry = telemetry::telemetry(&mut reader, &mut root);
     let alerts = alerts::alerts(&mut reader, &mut root, &secrets);
     let scaling = scaling::scaling(&mut reader, &mut root, &secrets);
     let guards = limiter::guards(&mut reader, &mut root);
@@ -92,6 +93,7 @@ pub fn load(input: &Input<'_>) -> Loaded {
         worker,
         registry,
         monitoring,
+        telemetry,
         alerts,
         scaling,
         limiters,

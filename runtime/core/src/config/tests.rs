@@ -331,3 +331,31 @@ fn shares_that_cannot_be(#[case] change: (&str, &str), #[case] expected: &str) {
     let found = problems(&CLASSES.replace(change.0, change.1), &[]);
     assert!(found.contains(&expected.to_owned()), "{found:#?}");
 }
+
+#[test]
+fn telemetry_is_off_without_an_address() {
+    let read = |text: &str, env: &[(&str, &str)]| {
+        let loaded = load_text(&format!("{text}\n[queues.q]\n"), env);
+        (loaded.config.telemetry, loaded.problems.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    assert_eq!(read("", &[]).0, Telemetry::default());
+    let file = "[telemetry]\notlp = \"http://a:4317\"\nmetrics = false\nsample = 0.25";
+    let otlp = |text: &str| Some(text.to_owned());
+    let (telemetry, problems) = read(file, &[]);
+    assert_eq!(
+        telemetry,
+        Telemetry { otlp: otlp("http://a:4317"), traces: true, metrics: false, sample: Some(0.25) }
+    );
+    assert!(!problems.iter().any(|problem| problem.contains("telemetry")), "{problems:?}");
+    assert_eq!(
+        read(file, &[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://b:4317")]).0.otlp,
+        otlp("https://b:4317")
+    );
+    assert_eq!(read("", &[("OTEL_EXPORTER_OTLP_ENDPOINT", "")]).0.otlp, None);
+    for (text, part) in
+        [("otlp = \"collector:4317\"", "is no address"), ("sample = 1.5", "not a number from 0 to 1")]
+    {
+        let (_, problems) = read(&format!("[telemetry]\n{text}"), &[]);
+        assert!(problems.iter().any(|problem| problem.contains(part)), "{problems:?}");
+    }
+}

@@ -22,7 +22,7 @@ impl From<service::EnqueueError> for EnqueueError {
 
 fn submission(job: NewJob) -> Submission {
     let NewJob { name, queue, data, delay, unique_key, child, options } = job;
-    Submission { name, queue, data, delay_ms: delay, unique_key, child, options }
+    Submission { name, queue, data, delay_ms: delay, unique_key, child, options, context: None }
 }
 
 impl Guest {
