@@ -45,7 +45,7 @@ export function it(name, options, body = options) {
 it.server = (name, body) => it(name, { skip: deployment === 'server' ? false : 'needs a single server' }, body);
 
 /** A test of what only our worker does; a Node worker cannot meet it. */
-it.ours = (name, body) => it(name, { skip: ours ? false : 'not for a Node worker' }, body);
+it.ours = (name, options, body = options) => it(name, { ...options, skip: ours ? false : 'not for a Node worker' }, body);
 
 /** One answer to PING over a connection of its own; false if there is none. */
 function ping(port) {

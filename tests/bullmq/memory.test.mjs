@@ -1,29 +1,15 @@
 // The worker's own memory: jobs wait for room, and a worker over its hard limit starts anew with no job lost.
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
 import { it, until } from './harness.mjs';
 import { v6 } from './lib/clients.mjs';
+import { gate } from './lib/gate.mjs';
 import { Lab } from './lib/lab.mjs';
 
 const lab = new Lab({ only: 'ours', autostart: false });
 const roomy = lab.queue(v6, 'roomy', { concurrency: 16, jobs: { '*': { memory: '64MiB' } } });
 const HELD = { http: [] };
 const heavy = lab.queue(v6, 'heavy', { concurrency: 24, jobs: { '*': { memory: '8MiB', allow: HELD } } });
-
-/** A server that answers nobody until it is told to; so jobs that ask it all run at once, however slow the machine. */
-async function gate() {
-  const asked = [];
-  const server = createServer((_, response) => asked.push(response));
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const { port } = server.address();
-  const open = () => {
-    server.removeAllListeners('request').on('request', (_, response) => response.end());
-    for (const response of asked.splice(0)) response.end();
-  };
-  return { address: `127.0.0.1:${port}`, open, close: () => server.close() };
-}
 
 async function resident(worker) {
   const status = await readFile(`/proc/${worker.program.child.pid}/status`, 'utf8');
@@ -54,7 +40,7 @@ it.ours('a worker over its hard limit drains, starts anew and goes on; no job is
   // What the host itself holds of the jobs, their data, is in no job's limit.
   const pad = 'x'.repeat(5 << 20);
   const add = () => heavy.queue.addBulk(Array.from({ length: 12 }, (_, n) => ({
-    name: 'job', data: { pad, steps: [{ op: 'http', url: `http://${held.address}/` }, { op: 'return', value: n }] },
+    name: 'job', data: { pad, steps: [held.wait, { op: 'return', value: n }] },
   })));
   // So the limits of all 24 fit, and what they really take does not.
   const limit = `${base + 24 * 8 + 8}MiB`;

@@ -1,81 +1,28 @@
-// Looking after queues: health, history, alerts with their messages, decisions on scaling, and what operators see of them.
+// Looking after queues: health, history, decisions on scaling, and what operators see of them.
 import assert from 'node:assert/strict';
-import { createHash, createHmac } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { afterEach, beforeEach } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import grpc from '@grpc/grpc-js';
 import loader from '@grpc/proto-loader';
-import { Queue } from 'bullmq';
-import { binary, freePort, it, startRedis, startWorker, until } from './harness.mjs';
+import { binary, freePort, it, until } from './harness.mjs';
+import { Place, QUICK, fails, get, good, steps } from './lib/place.mjs';
 import { end, launch } from './lib/process.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const QUICK = { interval: '1s', health_interval: '500ms', dashboard_refresh: '500ms' };
-const steps = (...list) => ({ steps: list });
-const fails = steps({ op: 'fail', message: 'no', kind: 'permanent' });
-const good = steps({ op: 'return', value: 1 });
 
-let redis;
-const queues = new Map();
-const workers = [];
+let place;
 
 // Whoever has the turn looks after all, so each test has a Redis of its own and leaves no worker behind.
 beforeEach(async () => {
-  redis = await startRedis();
+  place = await Place.open();
 });
-afterEach(async () => {
-  for (const worker of workers.splice(0)) if (worker.alive()) await worker.kill();
-  for (const queue of queues.values()) await queue.close();
-  queues.clear();
-  await redis?.stop();
-});
+afterEach(() => place?.close());
 
-async function start(options) {
-  const worker = await startWorker({ redis, ...options });
-  workers.push(worker);
-  return worker;
-}
-
-function queue(name) {
-  if (!queues.has(name)) {
-    const made = new Queue(name, { connection: redis.connection, prefix: redis.prefix });
-    made.on('error', () => {});
-    queues.set(name, made);
-  }
-  return queues.get(name);
-}
-
-async function get(worker, where, headers = {}) {
-  const response = await fetch(`${worker.base}/api/v1${where}`, { headers });
-  const text = await response.text();
-  return { status: response.status, body: text && JSON.parse(text) };
-}
-
-/** A receiver of webhooks that keeps what it gets; `answer` decides what it says. */
-async function receiver() {
-  const got = [];
-  const server = createServer((request, response) => {
-    let body = '';
-    request.on('data', (chunk) => (body += chunk));
-    request.on('end', () => {
-      got.push({ headers: request.headers, text: body, body: JSON.parse(body) });
-      response.statusCode = made.answer(got.length);
-      if (response.statusCode !== 299) response.end();
-    });
-  });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const made = { got, answer: () => 204, url: `http://127.0.0.1:${server.address().port}/hook`, close: () => { server.closeAllConnections(); server.close(); } };
-  return made;
-}
-
-const run = async (...args) => {
-  const program = launch(binary, [...args, '--redis', redis.url], { cwd: '/' });
-  await program.exited;
-  return program;
-};
+const start = (options) => place.start(options);
+const queue = (name) => place.queue(name);
+const run = (...args) => place.run(...args);
 
 it.ours('health names what is wrong with a queue, and history has its rows', async () => {
   const worker = await start({ queues: { sick: {}, well: {} }, sections: { monitoring: QUICK } });
@@ -118,71 +65,6 @@ it.ours('health names what is wrong with a queue, and history has its rows', asy
   assert.equal(JSON.parse(list.stdout)[0].name, worker.name);
   await worker.stop();
   assert.deepEqual(JSON.parse((await run('worker', 'list', '--json')).stdout), [], 'a worker that drained is gone at once');
-});
-
-it.ours('an alert is raised, acknowledged and resolved, and told once each, though workers are killed', async () => {
-  const hook = await receiver();
-  const alerts = {
-    queue_depth_warning: 5, queue_depth_critical: 1000,
-    rules: { 'too-many': { when: 'delayed > 3', severity: 'critical', queues: ['al*'], summary: '{value} for later' } },
-    targets: { hook: { kind: 'webhook', url: hook.url, secret: 'HOOK_KEY' } },
-  };
-  const options = { queues: { alarm: {} }, sections: { monitoring: QUICK, alerts }, env: { HOOK_KEY: 'k' } };
-  const [first, second] = await Promise.all([start(options), start(options)]);
-  await queue('alarm').pause();
-  await queue('alarm').addBulk(Array.from({ length: 9 }, () => ({ name: 'n', data: good })));
-  const told = (event, rule) => hook.got.filter(({ body }) => body.event === event && body.alert.rule === rule);
-  await until(() => told('raised', 'queue-depth').length === 1, 'the target hears of the backlog');
-  const { headers, text, body } = told('raised', 'queue-depth')[0];
-  const expected = createHmac('sha256', 'k').update(`${headers['x-gristmill-timestamp']}.${text}`).digest('hex');
-  assert.equal(headers['x-gristmill-signature'], `sha256=${expected}`);
-  assert.deepEqual([body.alert.severity, body.alert.queue, body.alert.value], ['warning', 'alarm', 9]);
-
-  // Whoever has the turn is killed, and the other goes on.
-  await until(async () => (await redis.client().hlen(`gristmill:{monitoring}:${redis.prefix}:messages`)) === 0, 'nothing is left to be sent');
-  const leading = /looks after history, alerts and scaling now/;
-  const [leader, other] = leading.test(first.stderr) && !/another worker looks/.test(first.stderr) ? [first, second] : [second, first];
-  await leader.kill();
-  const { body: [alert] } = await get(other, '/alerts');
-  const ack = await run('alert', 'ack', alert.id, '--note', 'mine');
-  assert.equal(ack.code, 0, ack.stderr);
-  await queue('alarm').addBulk(Array.from({ length: 5 }, () => ({ name: 'n', data: good, opts: { delay: 3_600_000 } })));
-  await until(() => told('raised', 'too-many').length === 1, 'the user’s rule is told by the other worker', 30_000);
-  assert.equal(told('raised', 'too-many')[0].body.alert.summary, '5 for later');
-  const { body: known } = await get(other, '/alerts');
-  const acknowledged = known.find(({ rule }) => rule === 'queue-depth');
-  assert.deepEqual([acknowledged.state, acknowledged.acknowledged.note], ['acknowledged', 'mine']);
-
-  await queue('alarm').drain(true);
-  await until(() => told('resolved', 'queue-depth').length === 1 && told('resolved', 'too-many').length === 1, 'both have ended', 30_000);
-  const ids = hook.got.map(({ headers }) => headers['x-gristmill-id']);
-  assert.equal(new Set(ids).size, ids.length, `nothing is told twice: ${ids}`);
-  assert.equal(ids.length, 4, `${ids}`);
-  const { body: ended } = await get(other, '/alerts?state=resolved');
-  assert.deepEqual(ended.map(({ rule, state }) => [rule, state]).sort(), [['queue-depth', 'resolved'], ['too-many', 'resolved']]);
-  assert.equal((await run('alert', 'ack', alert.id)).code, 1);
-  await queue('alarm').resume();
-  await other.stop();
-  hook.close();
-});
-
-it.ours('a target that hangs or is overloaded gets its message later, and delays no other', async () => {
-  const [slow, quick] = [await receiver(), await receiver()];
-  slow.answer = (nth) => (nth === 1 ? 503 : 204);
-  const hang = await receiver();
-  hang.answer = () => 299; // never ends its answer
-  const target = ({ url }) => ({ kind: 'webhook', url });
-  const alerts = { queue_depth_warning: 2, queue_depth_critical: 1000, targets: { hang: target(hang), slow: target(slow), quick: target(quick) } };
-  const worker = await start({ queues: { patient: {} }, sections: { monitoring: QUICK, alerts } });
-  await queue('patient').pause();
-  await queue('patient').addBulk(Array.from({ length: 4 }, () => ({ name: 'n', data: good })));
-  await until(() => quick.got.length === 1, 'the quick one is told');
-  await until(() => slow.got.length === 2, 'the overloaded one is told again', 30_000);
-  assert.equal(slow.got[0].headers['x-gristmill-id'], slow.got[1].headers['x-gristmill-id']);
-  assert.match(await worker.metrics(), /gristmill_notifications_total\{result="failed",target="slow"\} 1/);
-  await queue('patient').obliterate({ force: true });
-  await worker.stop();
-  for (const one of [slow, quick, hang]) one.close();
 });
 
 it.ours('KEDA’s client gets as many workers as a queue needs, and 0 for an idle one', async () => {
@@ -288,7 +170,7 @@ it.ours('a supervisor starts workers as they are needed and lets them go, and no
 });
 
 it.ours('doctor says what of a Redis hurts', async () => {
-  const client = redis.client();
+  const client = place.redis.client();
   await client.config('SET', 'maxmemory-policy', 'allkeys-lru');
   const sick = await run('doctor', '--json');
   await client.config('SET', 'maxmemory-policy', 'noeviction');

@@ -133,7 +133,7 @@ fn conformance() -> Result<()> {
     ];
     suite("server", &files, &page)?;
     // What these show does not depend on the kind of Redis, or they bring their own.
-    let once = ["bullboard-browser", "deployments", "keys", "memory", "monitoring", "python"]
+    let once = ["alerts", "bullboard-browser", "deployments", "keys", "memory", "monitoring", "python"]
         .map(|name| format!("{name}.test.mjs"));
     files.retain(|name| !once.contains(name));
     for redis in ["cluster", "sentinel"] {
