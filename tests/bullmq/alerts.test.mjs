@@ -331,4 +331,26 @@ describe('alerts', { concurrency: 12, skip: ours ? false : 'not for a Node worke
     assert.equal(slow.got[0].headers['x-gristmill-id'], slow.got[1].headers['x-gristmill-id']);
     assert.match(await worker.metrics(), /gristmill_notifications_total\{result="failed",target="slow"\} 1/);
   });
+
+  it.ours('a target that was away hears of an alert before it hears of its end', async (t) => {
+    const [own, hook] = await Promise.all([Place.open(), receiver()]);
+    t.after(async () => {
+      await own.close();
+      await hook.close();
+    });
+    // Each time in vain makes the next pause longer; the end has no pause behind it.
+    let away = true;
+    hook.answer = () => (away ? 503 : 204);
+    const alerts = { queue_depth_warning: 2, queue_depth_critical: 1000, targets: { hook: { kind: 'webhook', url: hook.url } } };
+    await own.start({ queues: { patient: {} }, sections: { monitoring: QUICK, alerts } });
+    const queue = own.queue('patient');
+    await queue.pause();
+    await queue.addBulk(many(4, good));
+    await until(() => hook.got.length === 3, 'it is told of the alert in vain, and the next pause is four seconds', 30_000);
+    away = false;
+    await queue.drain();
+    const told = () => hook.got.slice(3).map(({ body }) => body.event);
+    await until(() => told().length === 2, () => `two messages are taken; ${told()}`, 30_000);
+    assert.deepEqual(told(), ['raised', 'resolved']);
+  });
 });

@@ -31,6 +31,19 @@ it.ours('jobs start only as far as their limits fit into the worker’s memory',
   await worker.stop();
 });
 
+it.ours('a worker whose memory holds fewer jobs than it has slots waits for jobs, and does not ask for them all the time', async () => {
+  const idle = await lab.start({ queues: [roomy] });
+  const base = await resident(idle);
+  await idle.stop();
+  const worker = await lab.start({ queues: [roomy], worker: { memory_hard_limit: `${base + 3 * 64 + 32}MiB` } });
+  const scripts = async () => Number(/cmdstat_evalsha:calls=(\d+)/.exec(await roomy.keys.info('commandstats'))[1]);
+  const before = await scripts();
+  for (let n = 0; n < 5; n += 1) await roomy.result(await roomy.add([{ op: 'sleep', ms: 200 }]));
+  const calls = (await scripts()) - before;
+  assert.ok(calls < 100, `${calls} scripts were run for five jobs`);
+  await worker.stop();
+});
+
 it.ours('a worker over its hard limit drains, starts anew and goes on; no job is lost or fails', async () => {
   const idle = await lab.start({ queues: [heavy] });
   const base = await resident(idle);

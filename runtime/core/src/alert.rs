@@ -65,8 +65,13 @@ pub struct Alert {
     pub rule: String,
     /// The queue; `None`: the workers.
     pub queue: Option<String>,
-    /// How bad it is now.
+    /// How bad it is; a lesser one counts once it has lasted as long as an end must.
     pub severity: AlertSeverity,
+    /// How bad it has been at worst: whoever was told of that is told of the end.
+    pub worst: AlertSeverity,
+    /// Since when it would be less bad, ms since the epoch.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lesser_since_ms: Option<u64>,
     /// Where it stands.
     pub state: AlertState,
     /// For people: what is the matter.
@@ -197,7 +202,7 @@ pub enum Step {
 pub const CALM_MS: u64 = 60_000;
 
 /// Moves one subject on. `since_ms` is from when on the rule holds without a break (or, where `found` is none, does not
-/// hold); `calm_ms` for how long it must not hold before the alert ends.
+/// hold); `calm_ms` for how long it must not hold before the alert ends, and must be less bad before its severity falls.
 #[must_use]
 pub fn step(
     (rule, queue): (&Rule, Option<&str>),
@@ -216,6 +221,8 @@ pub fn step(
                 rule: rule.name.clone(),
                 queue: queue.map(str::to_owned),
                 severity: found.severity,
+                worst: found.severity,
+                lesser_since_ms: None,
                 state: AlertState::Raised,
                 summary: found.summary.clone(),
                 value: found.value,
@@ -229,13 +236,22 @@ pub fn step(
         }
         (Some(alert), Some(found)) => {
             let worse = found.severity > alert.severity;
-            let mut alert = Alert {
-                severity: found.severity,
-                summary: found.summary.clone(),
-                value: found.value,
-                threshold: found.threshold,
-                updated_ms: now_ms,
-                ..alert.clone()
+            // Around the bound of the worse one it would be told again and again.
+            let lesser = (found.severity < alert.severity).then(|| alert.lesser_since_ms.unwrap_or(now_ms));
+            let held = lesser.filter(|since| now_ms.saturating_sub(*since) < calm_ms);
+            let mut alert = if held.is_some() {
+                Alert { lesser_since_ms: held, updated_ms: now_ms, ..alert.clone() }
+            } else {
+                Alert {
+                    severity: found.severity,
+                    worst: alert.worst.max(found.severity),
+                    lesser_since_ms: None,
+                    summary: found.summary.clone(),
+                    value: found.value,
+                    threshold: found.threshold,
+                    updated_ms: now_ms,
+                    ..alert.clone()
+                }
             };
             // What somebody knew of has become worse, or their time is over.
             let over = |ack: &Acknowledgement| ack.until_ms.is_some_and(|until| until <= now_ms);

@@ -165,12 +165,12 @@ impl Pump {
             state.waiting = eager && take < want;
             if take > 0 {
                 state.next_need = None;
+            } else if eager && want > 0 {
+                // We stand in line already, until a look that is under way finds nothing.
+                self.peek(state);
             } else if want > 0 {
                 // Nobody else looks for us: from now on we stand in line.
                 state.hungry = true;
-                if eager {
-                    self.peek(state);
-                }
             }
             if take == 0 && (settle == 0 || small) {
                 return;

@@ -61,6 +61,9 @@ pub enum SignatureError {
     /// The file of signatures.
     #[error("cannot read {0}")]
     File(String),
+    /// What is in the file of signatures.
+    #[error("`{0}`: {1}")]
+    In(String, Box<SignatureError>),
     /// Too many lines.
     #[error("more than {MAX_SIGNATURES} signatures")]
     Many,
@@ -196,13 +199,14 @@ impl FromStr for Signature {
 /// The signatures in the file beside a handler's, `FILE.sig`; none where there is no such file.
 pub fn signatures_beside(file: &Path) -> Result<Vec<Signature>, SignatureError> {
     let path = sig_of(file);
+    let inside = |error| SignatureError::In(path.display().to_string(), Box::new(error));
     let unread = |error: std::io::Error| SignatureError::File(format!("`{}`: {error}", path.display()));
     match std::fs::metadata(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Ok(meta) if meta.len() > MAX_FILE => return Err(SignatureError::Many),
+        Ok(meta) if meta.len() > MAX_FILE => return Err(inside(SignatureError::Many)),
         found => found.map_err(unread)?,
     };
-    read_signatures(&std::fs::read_to_string(&path).map_err(unread)?)
+    read_signatures(&std::fs::read_to_string(&path).map_err(unread)?).map_err(inside)
 }
 
 /// Where the signatures of a handler's file are.

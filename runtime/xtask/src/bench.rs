@@ -13,11 +13,13 @@ mod languages;
 mod latency;
 mod leak;
 mod limits;
+mod monitoring;
 pub(crate) mod process;
 mod sandbox;
 mod scale;
 mod scheduler;
 pub(crate) mod table;
+mod viewer;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -74,6 +76,8 @@ pub(crate) struct BenchArguments {
 enum Part {
     /// What an attempt costs in every language, with its SDK: needs npm, pip and clang
     Sdk,
+    /// What monitoring costs, `/metrics` of many queues under load, pages of a very long queue
+    Monitoring,
 }
 
 /// What one contender did over all rounds.
@@ -151,6 +155,15 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
             }
             return Ok(());
         }
+        if arguments.part == Some(Part::Monitoring) {
+            let mut report = table::Report::new(Vec::new());
+            report.monitoring = Some(monitoring::measure(&redis, &programs, arguments.rounds).await?);
+            table::print_monitoring(&report);
+            if arguments.json {
+                table::print_json(&report);
+            }
+            return Ok(());
+        }
         if arguments.limits_only {
             let mut report = table::Report::new(Vec::new());
             report.limits = Some(limits::measure(&redis, &programs, arguments.rounds).await?);
@@ -175,6 +188,8 @@ pub(crate) fn bench(arguments: &BenchArguments) -> Result<()> {
             table::print_scale(&report);
             report.limits = Some(limits::measure(&redis, &programs, arguments.rounds).await?);
             table::print_limits(&report);
+            report.monitoring = Some(monitoring::measure(&redis, &programs, arguments.rounds).await?);
+            table::print_monitoring(&report);
             report.hostile = Some(hostile::measure(&programs.gristmill, arguments.rounds).await?);
             table::print_hostile(&report);
             report.deployments = Some(deployments::measure(&programs.gristmill, arguments.rounds).await?);

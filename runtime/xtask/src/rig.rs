@@ -14,6 +14,8 @@ use crate::steps::is_ready;
 /// A first start compiles every handler.
 const READY: Duration = Duration::from_secs(300);
 const DRAINED: Duration = Duration::from_secs(60);
+/// For an answer of a page.
+const PAGE: Duration = Duration::from_secs(10);
 
 /// A running worker; killed when dropped without [`Rig::stop`].
 pub(crate) struct Rig {
@@ -87,15 +89,7 @@ impl Rig {
 
     /// Head and body of one of its pages.
     pub(crate) fn page(&self, path: &str) -> Result<String> {
-        let mut stream = TcpStream::connect(self.address)?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address)?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        if !answer.starts_with("HTTP/1.1 200") {
-            bail!("`{path}` answered `{}`", answer.lines().next().unwrap_or_default());
-        }
-        Ok(answer)
+        get(self.address, path)
     }
 
     /// Drains it.
@@ -111,6 +105,24 @@ impl Rig {
         }
         bail!("the worker did not end within {}s", DRAINED.as_secs())
     }
+}
+
+/// Begins a request of one of a worker's pages.
+pub(crate) fn request(worker: SocketAddr, path: &str) -> Result<TcpStream> {
+    let mut stream = TcpStream::connect(worker)?;
+    stream.set_read_timeout(Some(PAGE))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {worker}\r\nConnection: close\r\n\r\n")?;
+    Ok(stream)
+}
+
+/// Head and body of a worker's page; anything but 200 is an error.
+pub(crate) fn get(worker: SocketAddr, path: &str) -> Result<String> {
+    let mut answer = String::new();
+    request(worker, path)?.read_to_string(&mut answer)?;
+    if !answer.starts_with("HTTP/1.1 200") {
+        bail!("`{path}` answered `{}`", answer.lines().next().unwrap_or_default());
+    }
+    Ok(answer)
 }
 
 /// Where the log of a worker in this folder goes.

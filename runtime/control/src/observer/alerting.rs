@@ -181,7 +181,8 @@ fn messages(alert: &Alert, change: Change, targets: &[AlertTarget]) -> Vec<Messa
         Change::Raised => "raised",
         Change::Resolved => "resolved",
     };
-    let wants = |target: &&AlertTarget| change == Change::Resolved || alert.severity >= target.severity;
+    let told = if change == Change::Resolved { alert.worst } else { alert.severity };
+    let wants = |target: &&AlertTarget| told >= target.severity;
     let message = |target: &AlertTarget| Message {
         id: format!("{}/{}/{word}/{}", target.name, alert.id, alert.updated_ms),
         target: target.name.clone(),
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn targets_hear_of_what_is_bad_enough_and_of_every_end() {
+    fn targets_hear_of_what_is_bad_enough_and_of_its_end() {
         let targets = [target("all", AlertSeverity::Warning), target("pager", AlertSeverity::Critical)];
         let depths = Depths { waiting: 300, ..Depths::default() };
         let look = Sample::new((1, 1), depths, (0, false), &Tally::default(), Staff::default());
@@ -223,7 +224,10 @@ mod tests {
         assert_eq!(super::change("queue-depth/q", Some(&kept), same, &targets), None);
         let end = next((&rule, Some("q")), Some(&alert), None, (7, 60_007), 60_000);
         let end = super::change("queue-depth/q", Some(&kept), end, &targets).unwrap();
-        assert_eq!((ids(&end).len(), end.now), (2, None));
+        assert_eq!((ids(&end), end.now), (vec!["all/queue-depth/q@7/resolved/60007".to_owned()], None));
+        let worse = Alert { worst: AlertSeverity::Critical, ..alert };
+        let end = next((&rule, Some("q")), Some(&worse), None, (7, 60_007), 60_000);
+        assert_eq!(super::change("queue-depth/q", Some(&kept), end, &targets).unwrap().messages.len(), 2);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Sends the messages about alerts. A message stays in Redis until its target has taken it, so it is lost with no worker; it is
 //! dropped right after, so it goes out twice only where a worker ends between the two, and then with the same id.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use gristmill_core::clock::Clock;
@@ -72,18 +72,30 @@ async fn send_due(
     let now_ms = Clock::System.now_ms();
     let mut by_target: BTreeMap<String, Vec<Message>> = BTreeMap::new();
     for message in monitor.messages().await? {
-        if message.not_before_ms <= now_ms {
-            by_target.entry(message.target.clone()).or_default().push(message);
-        }
+        by_target.entry(message.target.clone()).or_default().push(message);
     }
     let mut sends = Vec::new();
-    for (name, mut messages) in by_target {
-        messages.sort_by_key(|message| (message.alert.updated_ms, message.tries));
+    for (name, messages) in by_target {
+        let mut messages = due(messages, now_ms);
         messages.truncate(PART);
         let target = targets.get(name.as_str()).copied();
         sends.push(send_all(pages, client, &monitor, target, messages));
     }
     futures_util::future::join_all(sends).await.into_iter().collect()
+}
+
+/// Those of one target that may be sent now, in the order of what they tell. What is told of an alert waits for what was to be
+/// told of it before: nobody hears of an end, and then of the beginning.
+fn due(mut messages: Vec<Message>, now_ms: u64) -> Vec<Message> {
+    messages.sort_by_key(|message| message.alert.updated_ms);
+    let mut waiting = BTreeSet::new();
+    messages.retain(|message| {
+        if message.not_before_ms > now_ms {
+            waiting.insert(message.alert.id.clone());
+        }
+        !waiting.contains(&message.alert.id)
+    });
+    messages
 }
 
 async fn send_all(

@@ -143,6 +143,8 @@ mod tests {
             rule: "queue-depth".into(),
             queue: Some("<q>".into()),
             severity: AlertSeverity::Critical,
+            worst: AlertSeverity::Critical,
+            lesser_since_ms: None,
             state: AlertState::Raised,
             summary: "900 jobs wait".into(),
             value: 900.0,

@@ -96,7 +96,12 @@ fn an_alert_is_told_when_it_begins_when_it_gets_worse_and_when_it_ends() {
     use AlertSeverity::{Critical, Warning};
     use Change::{Raised, Resolved};
     let told = story(&depth_rule(0), &[10, 300, 300, 900, 300, 10, 10, 10]);
-    assert_eq!(told, [(2, Raised, Warning), (4, Raised, Critical), (7, Resolved, Warning)]);
+    assert_eq!(told, [(2, Raised, Warning), (4, Raised, Critical), (7, Resolved, Critical)]);
+    // Less bad for long enough, it may become worse anew; to and fro at the bound is told once.
+    let told = story(&depth_rule(0), &[900, 300, 300, 900, 10, 10]);
+    assert_eq!(told, [(1, Raised, Critical), (4, Raised, Critical), (6, Resolved, Critical)]);
+    let told = story(&depth_rule(0), &[900, 300, 900, 300, 900, 300]);
+    assert_eq!(told, [(1, Raised, Critical)]);
 }
 
 #[test]

@@ -133,17 +133,6 @@ impl Monitor {
         Ok(entries.into_iter().filter_map(read).collect())
     }
 
-    /// The newest row of a queue's history.
-    pub async fn last_row(&self, queue: &str, step_ms: u64) -> Result<Option<Sample>, QueueError> {
-        let mut command = redis::cmd("XREVRANGE");
-        command.arg(self.history_key(step_ms, queue)).arg("+").arg("-").arg("COUNT").arg(1);
-        let Value::Array(entries) = self.connection.call(&command).await? else {
-            return Err(self.connection.unfit("a row of the history"));
-        };
-        let read = |entry| serde_json::from_str(stream_entry(entry)?.1.get("row")?).ok();
-        Ok(entries.into_iter().find_map(read))
-    }
-
     /// Keeps what was seen of every queue at the last look, for whoever asks: `None` of none, or after `keep_ms`. Repeating it
     /// changes nothing.
     pub async fn put_looks(&self, looks: &BTreeMap<String, Sample>, keep_ms: u64) -> Result<(), QueueError> {

@@ -57,7 +57,6 @@ async fn rows_are_written_once_and_read_in_order() {
     assert!(!monitor.add_row("q", 1_000, &sample(3_000, 9), 3_600_000).await.unwrap());
     let rows = monitor.rows("q", 1_000, (1_500, 9_000)).await.unwrap();
     assert_eq!(rows, [sample(2_000, 2_000), sample(3_000, 3_000)]);
-    assert_eq!(monitor.last_row("q", 1_000).await.unwrap(), Some(sample(3_000, 3_000)));
     assert_eq!(monitor.rows("q", 60_000, (0, 9_000)).await.unwrap(), []);
     let looks = BTreeMap::from([("q".to_owned(), sample(1, 2))]);
     monitor.put_looks(&looks, 60_000).await.unwrap();

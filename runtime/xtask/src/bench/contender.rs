@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
+use super::viewer::Viewer;
 use crate::guests;
 use crate::steps::{is_ready, root};
 
@@ -17,6 +18,10 @@ pub(crate) enum Kind {
     Gristmill,
     /// The same behind a limiter of three tiers that never refuses.
     Limited,
+    /// Ours with nothing looked at: no history, alerts, decisions; nobody scrapes or watches.
+    Unwatched,
+    /// Ours with everything looked at, more often than by default, scraped, and with the dashboard open.
+    Watched,
     /// BullMQ's Node worker, function in its own process.
     Node,
     /// BullMQ's Node worker with a processor in child processes.
@@ -32,6 +37,8 @@ impl Kind {
         match self {
             Self::Gristmill => "gristmill",
             Self::Limited => "gristmill-limited",
+            Self::Unwatched => "gristmill-unwatched",
+            Self::Watched => "gristmill-watched",
             Self::Node => "bullmq-node",
             Self::Sandboxed => "bullmq-node-sandboxed",
             Self::Official => "bullmq-official",
@@ -39,6 +46,10 @@ impl Kind {
         }
     }
 }
+
+/// Ten times as often as by default.
+const WATCHED: &str = "[monitoring]\ninterval = \"6s\"\nhealth_interval = \"3s\"\ndashboard_refresh = \"500ms\"\n\
+                       [alerts]\nanomalies = true\n[alerts.rules.slow]\nwhen = \"avg(p95_ms, 5m) > 10s and backlog > 0\"\n";
 
 /// One contender with its settings.
 #[derive(Debug, Clone, Copy)]
@@ -67,6 +78,8 @@ pub(crate) struct Programs {
 /// A running worker; killed when dropped.
 pub(crate) struct Running {
     child: Child,
+    /// Held for as long as the worker runs.
+    viewer: Option<Viewer>,
     _folder: Option<TempDir>,
 }
 
@@ -98,8 +111,9 @@ pub(crate) fn start(
     concurrency: usize,
 ) -> Result<Running> {
     match kind {
-        Kind::Gristmill => gristmill(&programs.gristmill, port, queue, concurrency, false),
-        Kind::Limited => gristmill(&programs.gristmill, port, queue, concurrency, true),
+        Kind::Gristmill | Kind::Limited | Kind::Unwatched | Kind::Watched => {
+            gristmill(&programs.gristmill, port, queue, concurrency, kind)
+        }
         Kind::Official => {
             let arguments = [port.to_string(), queue.to_owned(), concurrency.to_string()];
             ready_line(Command::new(&programs.official).args(arguments))
@@ -119,7 +133,7 @@ fn ready_line(command: &mut Command) -> Result<Running> {
     let mut child =
         command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().context("cannot start a contender")?;
     let stdout = child.stdout.take().context("no stdout")?;
-    let running = Running { child, _folder: None };
+    let running = Running { child, viewer: None, _folder: None };
     let mut line = String::new();
     BufReader::new(stdout).read_line(&mut line)?;
     if line.trim() != "ready" {
@@ -128,17 +142,18 @@ fn ready_line(command: &mut Command) -> Result<Running> {
     Ok(running)
 }
 
-fn gristmill(binary: &Path, port: u16, queue: &str, concurrency: usize, limited: bool) -> Result<Running> {
+fn gristmill(binary: &Path, port: u16, queue: &str, concurrency: usize, kind: Kind) -> Result<Running> {
     let folder = tempfile::tempdir()?;
     let handler = guests::folder().join("scripted.wasm");
     let listen = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    let (table, declared) = if limited {
-        (
+    let (table, declared) = match kind {
+        Kind::Limited => (
             "[limiters.wide]\ntiers = [\"1000000/s\", \"100000000/h\", \"1000000000/day\"]\n",
             "limiters = [\"wide\"]\n",
-        )
-    } else {
-        ("", "")
+        ),
+        Kind::Unwatched => ("[monitoring]\nenabled = false\n[scaling]\nenabled = false\n", ""),
+        Kind::Watched => (WATCHED, ""),
+        _ => ("", ""),
     };
     let text = format!(
         "[redis]\nurl = \"redis://127.0.0.1:{port}\"\n[server]\nlisten = \"{listen}\"\n[worker]\nmemory_hard_limit = \"8GiB\"\n\
@@ -155,11 +170,12 @@ fn gristmill(binary: &Path, port: u16, queue: &str, concurrency: usize, limited:
         .stderr(Stdio::null())
         .spawn()
         .context("cannot start gristmill")?;
-    let running = Running { child, _folder: Some(folder) };
+    let mut running = Running { child, viewer: None, _folder: Some(folder) };
     // Its own readiness page says when it is connected.
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while std::time::Instant::now() < deadline {
         if is_ready(listen) {
+            running.viewer = (kind == Kind::Watched).then(|| Viewer::open(listen, queue));
             return Ok(running);
         }
         std::thread::sleep(std::time::Duration::from_millis(20));

@@ -85,8 +85,8 @@ pub(crate) async fn measure(rounds: usize) -> Result<Scale> {
     })
 }
 
-/// Jobs per second.
-async fn add(queue: &Queue, count: usize, options: &str) -> Result<f64> {
+/// Adds jobs in bulk; jobs per second.
+pub(super) async fn add(queue: &Queue, count: usize, options: &str) -> Result<f64> {
     let options = NewJobOptions::parse(options).map_err(|problems| anyhow::anyhow!(problems.join("; ")))?;
     let jobs = vec![NewJob { options, ..job(false) }; BULK];
     let begun = Instant::now();

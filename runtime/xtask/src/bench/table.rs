@@ -12,6 +12,7 @@ use super::languages::Language;
 use super::latency::Latency;
 use super::leak::Leak;
 use super::limits::Limits;
+use super::monitoring::Monitoring;
 use super::sandbox::Sandbox;
 use super::scale::Scale;
 use super::scheduler::Scheduler;
@@ -22,6 +23,7 @@ pub(crate) struct Report {
     pub sandbox: Option<Sandbox>,
     pub scale: Option<Scale>,
     pub limits: Option<Limits>,
+    pub monitoring: Option<Monitoring>,
     pub deployments: Option<Deployments>,
     pub hostile: Option<Hostile>,
     pub leak: Option<Leak>,
@@ -37,6 +39,7 @@ impl Report {
             sandbox: None,
             scale: None,
             limits: None,
+            monitoring: None,
             deployments: None,
             hostile: None,
             leak: None,
@@ -148,6 +151,15 @@ pub(crate) fn print_limits(report: &Report) {
     let Some(limits) = report.limits else { return };
     let mut table = new_table(&["limiters", "figure"]);
     for row in limits.rows() {
+        table.add_row(row);
+    }
+    print(&table);
+}
+
+pub(crate) fn print_monitoring(report: &Report) {
+    let Some(monitoring) = &report.monitoring else { return };
+    let mut table = new_table(&["monitoring", "figure"]);
+    for row in monitoring.rows() {
         table.add_row(row);
     }
     print(&table);
@@ -282,6 +294,7 @@ pub(crate) fn print_json(report: &Report) {
         "sandbox": sandbox,
         "scale": report.scale.map(Scale::json),
         "limits": report.limits.map(Limits::json),
+        "monitoring": report.monitoring.as_ref().map(Monitoring::json),
         "deployments": report.deployments.map(Deployments::json),
         "hostile": report.hostile.as_ref().map(Hostile::json),
         "languages": report.languages.iter().map(Language::json).collect::<Vec<_>>(),
