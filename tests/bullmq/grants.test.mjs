@@ -8,7 +8,7 @@ import { after, before } from 'node:test';
 import { it, scripted, until } from './harness.mjs';
 import { v6 } from './lib/clients.mjs';
 import { Lab } from './lib/lab.mjs';
-import { parse, samples } from './lib/prometheus.mjs';
+import { metric } from './lib/prometheus.mjs';
 
 const handler = path.join(path.dirname(scripted), 'granted.wasm');
 const lab = new Lab({ only: 'ours', autostart: false });
@@ -19,12 +19,6 @@ before(async () => {
   await writeFile(path.join(folder, 'key'), 'top-s3cr3t\n');
 });
 after(() => rm(folder, { recursive: true, force: true }));
-
-/** The value of one series; 0 where there is none. */
-async function metric(worker, name, labels = {}) {
-  const fits = (sample) => sample.name === name && Object.entries(labels).every(([k, v]) => sample.labels[k] === v);
-  return samples(parse(await worker.metrics()), fits).reduce((sum, { value }) => sum + value, 0);
-}
 
 const use = (queue, data, opts) => queue.queue.add('use', data, opts);
 const ALLOW = { env: ['MODE=production', 'FROM_OUTSIDE'], secrets: ['KEY', 'FROM_OUTSIDE'], dirs: [] };

@@ -5,7 +5,7 @@ import { after, before } from 'node:test';
 import { deployment, it, until } from './harness.mjs';
 import { v6 } from './lib/clients.mjs';
 import { Lab } from './lib/lab.mjs';
-import { parse, samples } from './lib/prometheus.mjs';
+import { metric } from './lib/prometheus.mjs';
 
 const lab = new Lab({ only: 'ours', autostart: false });
 const limiters = {
@@ -34,12 +34,6 @@ async function call(worker, method, where, body) {
   const response = await fetch(`${worker.base}${where}`, { method, body: body && JSON.stringify(body) });
   const text = await response.text();
   return { status: response.status, body: text && JSON.parse(text) };
-}
-
-/** The value of one series; 0 where there is none. */
-async function metric(worker, name, labels) {
-  const fits = (sample) => sample.name === name && Object.entries(labels).every(([k, v]) => sample.labels[k] === v);
-  return samples(parse(await worker.metrics()), fits).reduce((sum, { value }) => sum + value, 0);
 }
 
 const declared = lab.queue(v6, 'declared', { jobs: { '*': { limiters: ['hourly'] } } });

@@ -51,6 +51,12 @@ export function samples(families, accepts) {
   return [...families.values()].flatMap((family) => family.samples.filter((sample) => accepts(sample, family)));
 }
 
+/** The value of one of a worker's series, or the sum of those that fit; 0 where there is none. */
+export async function metric(worker, name, labels = {}) {
+  const fits = (sample) => sample.name === name && Object.entries(labels).every(([k, v]) => sample.labels[k] === v);
+  return samples(parse(await worker.metrics()), fits).reduce((sum, { value }) => sum + value, 0);
+}
+
 function belongs(name, family) {
   return name === family.name || (name.startsWith(family.name) && name.replace(PARTS, '') === family.name);
 }
