@@ -63,6 +63,8 @@ it.ours('an instance serves job after job until one ends badly or it has served 
   const recycled = (reason) => metric(worker, 'gristmill_instances_recycled_total', { queue: reused.name, reason });
   assert.deepEqual([await recycled('attempts'), await recycled('ended')], [1, 1]);
   await worker.stop();
+  // An instance that still rests keeps nobody waiting.
+  assert.doesNotMatch(worker.stderr, /may be lost/);
 });
 
 const learning = lab.queue(v6, 'learning', {

@@ -11,7 +11,7 @@ use gristmill_core::outcome::Interrupt;
 use gristmill_core::pressure::Pressure;
 use gristmill_queue::{Connection, Keys, Marker, Queue, announce};
 use gristmill_sandbox::Sandbox;
-use gristmill_telemetry::event::WorkerRecycled;
+use gristmill_telemetry::event::{ReportsCut, WorkerRecycled};
 use gristmill_telemetry::{Metrics, Tracer};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -234,9 +234,13 @@ impl Worker {
         self.wake_others(&queues).await;
         let timed_out = self.drain(&mut pumps, &held).await;
         renewal.shutdown().await;
-        // The pumps are gone and with them every sender: what is left to write is written.
-        let _ =
-            tokio::time::timeout(LAST_CALLS, async { while reporters.join_next().await.is_some() {} }).await;
+        // Resting instances keep the voices of their last attempts. Without them and the pumps every sender is gone: what is
+        // left to write is written.
+        self.context.sandbox.drop_resting();
+        let written = async { while reporters.join_next().await.is_some() {} };
+        if tokio::time::timeout(LAST_CALLS, written).await.is_err() {
+            ReportsCut.emit();
+        }
         beside.shutdown().await;
         Drained { timed_out, again, cut_short: false }
     }

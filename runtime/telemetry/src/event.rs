@@ -195,6 +195,18 @@ impl WorkerRecycled {
     }
 }
 
+/// A worker ended before all that its jobs had said was written.
+pub struct ReportsCut;
+
+impl ReportsCut {
+    /// Logs it.
+    pub fn emit(self) {
+        tracing::warn!(
+            "log lines and progress of the last jobs may be lost: Redis did not take them in time"
+        );
+    }
+}
+
 /// A job failed without an attempt: a failure decided earlier, no handler, unusable data.
 pub struct JobRefused<'a> {
     /// Its job type's series.
