@@ -168,21 +168,17 @@ impl Pages {
         Some(Monitor::new(self.redis().await?, &self.sources.prefix))
     }
 
-    /// Counts of the queues that answer in time; the others keep what they had.
+    /// Counts of the queues; without an answer in time they keep what they had.
     pub(crate) async fn count(&self) {
         let Some(connection) = self.redis().await else { return };
-        // All asked before the first has answered: with many queues, round trips are what takes time.
-        let ask = |name: &String| {
-            let queue = Queue::new(connection.clone(), &self.sources.prefix, name);
-            let name = name.clone();
-            async move {
-                let counts = queue.counts().await.ok()?;
-                self.sources.metrics.set_queue_jobs(&[(name, STATES.into_iter().zip(counts).collect())]);
-                Some(())
-            }
-        };
-        let asked = self.sources.queues.iter().map(ask);
-        let _ = tokio::time::timeout(REDIS_WAIT, futures_util::future::join_all(asked)).await;
+        let queue = |name: &String| Queue::new(connection.clone(), &self.sources.prefix, name);
+        let queues: Vec<_> = self.sources.queues.iter().map(queue).collect();
+        let asked = tokio::time::timeout(REDIS_WAIT, Queue::counts_of(&connection, &queues)).await;
+        let Ok(Ok(counts)) = asked else { return };
+        let counted = self.sources.queues.iter().zip(counts);
+        let counted: Vec<_> =
+            counted.map(|(name, counts)| (name.clone(), STATES.into_iter().zip(counts).collect())).collect();
+        self.sources.metrics.set_queue_jobs(&counted);
     }
 }
 

@@ -60,7 +60,7 @@ impl AttemptEnded<'_> {
         }
         self.of.peak_memory.observe(self.peak_memory as f64);
         if let Some(fuel) = self.fuel {
-            self.of.fuel.observe(fuel as f64);
+            self.of.fuel().observe(fuel as f64);
         }
         if self.reason.is_some() || self.outcome == "completed" {
             self.of.tally((self.reason.is_some(), self.outcome == "timeout"), self.elapsed, self.waited);

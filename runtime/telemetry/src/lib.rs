@@ -6,6 +6,7 @@ pub mod event;
 mod handler_metrics;
 mod metrics;
 mod otlp;
+mod render;
 mod specification;
 mod trace;
 

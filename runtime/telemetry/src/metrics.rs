@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use gristmill_core::metric::MAX_LABEL_VALUE;
 use gristmill_core::sample::Sample;
@@ -12,12 +12,13 @@ use gristmill_core::tally::Tally;
 use gristmill_core::units::cut;
 use prometheus::core::Collector;
 use prometheus::{
-    Counter, CounterVec, Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter,
-    IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder, exponential_buckets,
+    Counter, CounterVec, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, IntGaugeVec, Opts, Registry, exponential_buckets,
 };
 
 use crate::bullmq::{self, Meter, Sent, Series};
 use crate::handler_metrics::HandlerMetrics;
+use crate::render::render;
 use crate::specification::MetricSpec;
 
 /// Every metric of one worker. Cheap to clone.
@@ -105,7 +106,9 @@ pub struct TypeMetrics {
     job: String,
     pub(crate) attempt_seconds: Histogram,
     pub(crate) wait_seconds: Histogram,
-    pub(crate) fuel: Histogram,
+    /// Made with the first metered attempt: most job types do not meter.
+    fuel: OnceLock<Histogram>,
+    fuels: HistogramVec,
     pub(crate) peak_memory: Histogram,
     /// What attempts came to since it was taken last. Written by attempts, taken by [`Metrics::take_tallies`].
     tally: Mutex<Tally>,
@@ -138,6 +141,10 @@ impl TypeMetrics {
         self.ended.fetch_add(1, Ordering::Relaxed);
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.record(failed, timeout, micros, waited.map(millis));
+    }
+
+    pub(crate) fn fuel(&self) -> &Histogram {
+        self.fuel.get_or_init(|| self.fuels.with_label_values(&[self.queue.as_str(), self.job.as_str()]))
     }
 
     /// Counts an attempt under BullMQ's names, by the state that it left its job in.
@@ -207,7 +214,8 @@ impl Metrics {
             job: job.to_owned(),
             attempt_seconds: self.families.attempt_seconds.with_label_values(&labels),
             wait_seconds: self.families.wait_seconds.with_label_values(&labels),
-            fuel: self.families.fuel.with_label_values(&labels),
+            fuel: OnceLock::new(),
+            fuels: self.families.fuel.clone(),
             peak_memory: self.families.peak_memory.with_label_values(&labels),
             tally: Mutex::default(),
             ended: Arc::clone(&self.ended),
@@ -339,8 +347,7 @@ impl Metrics {
     pub fn render(&self) -> Vec<u8> {
         let mut out = Vec::new();
         for families in [self.registry.gather(), self.handlers.gather()] {
-            // The encoder fails only on a writer's error or an empty family; neither is possible here.
-            let _ = TextEncoder::new().encode(&families, &mut out);
+            render(&families, &mut out);
         }
         out
     }

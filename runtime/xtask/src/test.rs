@@ -37,7 +37,8 @@ enum Part {
     Sdk,
     /// What is in `deploy/`, with the tools of those who use it, and a real Prometheus
     Deploy,
-    /// The dashboard: its files are those of its source, and every page and action in a browser on the real binary
+    /// The dashboard: its files are those of its source, and every page and action in a browser on the real binary; writes
+    /// the pictures in `docs/screenshots` when named
     Browser,
     /// Hostile guests beside a healthy queue on the real binary: 200 of each kind when named, else 20
     Hostile,
@@ -79,7 +80,7 @@ pub(crate) fn test(arguments: &TestArguments) -> Result<()> {
         deploy::prove(&build_host(false)?)?;
     }
     if runs(Part::Browser) {
-        browser()?;
+        browser(arguments.parts.contains(&Part::Browser))?;
     }
     if runs(Part::Hostile) {
         let times = if arguments.parts.contains(&Part::Hostile) { 200 } else { 20 };
@@ -143,7 +144,8 @@ fn conformance() -> Result<()> {
     Ok(())
 }
 
-fn browser() -> Result<()> {
+/// Named, it also writes the pictures of the documentation.
+fn browser(pictures: bool) -> Result<()> {
     need_node_alone()?;
     need_packages(dashboard::SOURCE)?;
     need_packages("tests/browser")?;
@@ -155,6 +157,9 @@ fn browser() -> Result<()> {
     say("the dashboard in a browser");
     let mut npm = command("npm");
     npm.args(["test", "--silent"]).current_dir(root().join("tests/browser"));
+    if pictures {
+        npm.env("SCREENSHOTS", "1");
+    }
     run(npm.env("GRISTMILL_BIN", binary).env("GRISTMILL_GUESTS", guests::folder()))
 }
 
