@@ -149,27 +149,7 @@ impl Executor {
         let number = taken.attempts_made.saturating_add(1);
         let limits = limits_of(facts.options, job_type);
         let of = self.context.metrics.job_type(&self.queue, &taken.name);
-        let voice = Arc::new(Voice {
-            id: taken.id.as_str().into(),
-            name: taken.name.clone(),
-            queue: Arc::clone(&self.queue),
-            keep_logs: facts.options.keep_logs,
-            to: self.reports.clone(),
-            metrics: self.context.metrics.clone(),
-            spoke: AtomicBool::new(false),
-            service: Service {
-                queue: self.redis.clone(),
-                job: Lock { id: taken.id.clone(), token: Arc::clone(&taken.token) },
-                job_type: Arc::clone(&job_type.entry),
-                guards: self.guards.clone(),
-                clock: self.context.clock.clone(),
-            },
-            limits: Arc::clone(&limits),
-            of: Arc::clone(&of),
-            core_dumps: job_type.core_dumps.clone(),
-            guests: self.context.guests.clone(),
-            span: OnceLock::new(),
-        });
+        let voice = Arc::new(self.voice(taken, job_type, (&limits, &of), facts.options.keep_logs));
         let mut attempt = Attempt {
             job: Job {
                 id: taken.id.clone(),
@@ -270,6 +250,37 @@ impl Executor {
         let state = action.counted_state();
         JobRefused { of, queue: &self.queue, id: &taken.id, reason, state }.emit();
         action
+    }
+
+    /// What the attempt's guest speaks to.
+    fn voice(
+        &self,
+        taken: &Taken,
+        job_type: &JobType,
+        (limits, of): (&Arc<Limits>, &Arc<TypeMetrics>),
+        keep_logs: Option<u64>,
+    ) -> Voice {
+        Voice {
+            id: taken.id.as_str().into(),
+            name: taken.name.clone(),
+            queue: Arc::clone(&self.queue),
+            keep_logs,
+            to: self.reports.clone(),
+            metrics: self.context.metrics.clone(),
+            spoke: AtomicBool::new(false),
+            service: Service {
+                queue: self.redis.clone(),
+                job: Lock { id: taken.id.clone(), token: Arc::clone(&taken.token) },
+                job_type: Arc::clone(&job_type.entry),
+                guards: self.guards.clone(),
+                clock: self.context.clock.clone(),
+            },
+            limits: Arc::clone(limits),
+            of: Arc::clone(of),
+            core_dumps: job_type.core_dumps.clone(),
+            guests: self.context.guests.clone(),
+            span: OnceLock::new(),
+        }
     }
 
     /// Begins the attempt's span; what the guest sends along with calls of its own goes on with it.

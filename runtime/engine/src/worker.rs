@@ -234,15 +234,19 @@ impl Worker {
         self.wake_others(&queues).await;
         let timed_out = self.drain(&mut pumps, &held).await;
         renewal.shutdown().await;
-        // Resting instances keep the voices of their last attempts. Without them and the pumps every sender is gone: what is
-        // left to write is written.
+        self.last_reports(reporters).await;
+        beside.shutdown().await;
+        Drained { timed_out, again, cut_short: false }
+    }
+
+    /// Resting instances keep the voices of their last attempts. Without them and the pumps every sender is gone: what is left
+    /// to write is written.
+    async fn last_reports(&self, mut reporters: JoinSet<()>) {
         self.context.sandbox.drop_resting();
         let written = async { while reporters.join_next().await.is_some() {} };
         if tokio::time::timeout(LAST_CALLS, written).await.is_err() {
             ReportsCut.emit();
         }
-        beside.shutdown().await;
-        Drained { timed_out, again, cut_short: false }
     }
 
     fn follow_deployments(&self, beside: &mut JoinSet<()>) {
