@@ -193,22 +193,25 @@ function queueSection({ jobs = { '*': {} }, ...settings }) {
   return { concurrency: 8, ...settings, jobs: Object.fromEntries(types) };
 }
 
+/** The environment of what is tested; a Redis that is set in ours is none of its business. */
+const { REDIS_URL, ...inherited } = process.env;
+export { inherited };
+
 /**
- * Starts a worker and waits until it is ready.
+ * Writes a configuration file into a folder of its own.
  * `queues` maps queue names to their sections (concurrency, jobs), `worker` is the section of that
- * name; `sections` are more of the file; `config` replaces it whole; `peer: 'node'` starts BullMQ's worker whatever PEER says.
+ * name; `sections` are more of the file; `config` replaces it whole.
  */
-export async function startWorker({ redis, queues = {}, worker = {}, server = {}, secrets = {}, limiters = {}, breakers = {}, sections: more = {}, config, env = {}, peer = ours ? 'gristmill' : 'node' }) {
+export async function configure({ redis, queues = {}, worker = {}, server = {}, secrets = {}, limiters = {}, breakers = {}, sections: more = {}, config }) {
   const dir = await makeFolder('worker');
-  const port = await freePort();
-  const name = worker.name ?? `worker-${randomUUID().slice(0, 8)}`;
+  const address = `127.0.0.1:${await freePort()}`;
   const sections = Object.entries(queues).map(([queue, section]) => [queue, queueSection(section)]);
   const file = path.join(dir, 'gristmill.toml');
   const whole = config ?? {
     redis: redis.config,
-    server: { ...server, listen: `127.0.0.1:${port}` },
+    server: { ...server, listen: address },
     // Room for every slot of every test's worker; tests of that bound set it themselves.
-    worker: { memory_hard_limit: '8GiB', ...worker, name },
+    worker: { memory_hard_limit: '8GiB', ...worker },
     secrets,
     limiters,
     breakers,
@@ -216,12 +219,16 @@ export async function startWorker({ redis, queues = {}, worker = {}, server = {}
     queues: Object.fromEntries(sections),
   };
   await writeFile(file, stringify(whole));
+  return { dir, file, listen: whole.server?.listen ?? address };
+}
 
-  const { REDIS_URL, ...inherited } = process.env;
+/** Starts a worker of such a file and waits until it is ready; `peer: 'node'` starts BullMQ's worker whatever PEER says. */
+export async function startWorker({ env = {}, peer = ours ? 'gristmill' : 'node', ...options }) {
+  const name = options.worker?.name ?? `worker-${randomUUID().slice(0, 8)}`;
+  const { dir, file, listen } = await configure({ ...options, worker: { ...options.worker, name } });
   const command = peer === 'node' ? process.execPath : binary;
   const script = peer === 'node' ? [path.join(here, 'reference-worker.mjs')] : [];
   const program = launch(command, [...script, 'worker', '--config', file], { env: { ...inherited, ...env } });
-  const listen = whole.server?.listen ?? `127.0.0.1:${port}`;
   const handle = {
     name,
     base: `http://${listen}`,

@@ -6,9 +6,8 @@ import { afterEach, beforeEach } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import grpc from '@grpc/grpc-js';
 import loader from '@grpc/proto-loader';
-import { binary, freePort, it, until } from './harness.mjs';
+import { freePort, it, until } from './harness.mjs';
 import { Place, QUICK, fails, get, good, steps } from './lib/place.mjs';
-import { end, launch } from './lib/process.mjs';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 
@@ -65,6 +64,23 @@ it.ours('health names what is wrong with a queue, and history has its rows', asy
   assert.equal(JSON.parse(list.stdout)[0].name, worker.name);
   await worker.stop();
   assert.deepEqual(JSON.parse((await run('worker', 'list', '--json')).stdout), [], 'a worker that drained is gone at once');
+});
+
+it.ours('a queue that was empty when its last worker left is looked after: what comes then is seen', async () => {
+  const stays = await start({ queues: { kept: {} }, sections: { monitoring: QUICK } });
+  const leaves = await start({ queues: { left: {} }, sections: { monitoring: QUICK } });
+  await queue('left').waitUntilReady();
+  const row = async () => (await get(stays, '/health')).body.queueHealth?.find((one) => one.queue === 'left');
+  const shown = async (name) => Number(new RegExp(`${name} (\\d+)`).exec(await stays.metrics())?.[1]);
+  await until(async () => (await shown('gristmill_workers{queue="left"}')) === 1, 'the queue has been looked at');
+  await leaves.stop();
+  await until(async () => (await shown('gristmill_workers{queue="left"}')) === 0, 'nobody serves it');
+  await queue('left').addBulk(Array.from({ length: 7 }, () => ({ name: 'n', data: good })));
+  await until(async () => (await shown('bullmq_job_count{queue="left",state="waiting"}')) === 7, 'its jobs are counted');
+  assert.ok(await row(), 'health names it');
+  // Once it is removed for good, it is forgotten.
+  await queue('left').obliterate();
+  await until(async () => !(await row()), 'it is gone');
 });
 
 it.ours('KEDA’s client gets as many workers as a queue needs, and 0 for an idle one', async () => {
@@ -133,6 +149,10 @@ it.ours('viewers see no payloads, an expired token is refused, and events are pu
   const flow = (await get(worker, `${where}/flow`, as('look'))).body;
   assert.deepEqual([flow.id, flow.state, flow.children], [job.id, 'completed', []]);
   assert.equal((await get(worker, '/queues/private/schema?job=n', as('look'))).status, 404);
+  await queue('private').upsertJobScheduler('nightly', { pattern: '0 3 * * *' }, { name: 'n', data: { note: 'secret plan' }, opts: { extra: 'secret option' } });
+  const schedulers = async (token) => JSON.stringify((await get(worker, '/queues/private/schedulers', as(token))).body);
+  for (const part of ['secret plan', 'secret option']) assert.ok((await schedulers('turn')).includes(part), part);
+  assert.match(await schedulers('look'), /"id":"nightly"(?![^]*secret)/);
 
   const abort = new AbortController();
   const events = await fetch(`${worker.base}/api/v1/events`, { headers: as('look'), signal: abort.signal });
@@ -143,30 +163,6 @@ it.ours('viewers see no payloads, an expired token is refused, and events are pu
   assert.match(text, /event: alerts[^]*event: workers/);
   assert.match(text, /"queue":"private"/);
   await worker.stop();
-});
-
-it.ours('a supervisor starts workers as they are needed and lets them go, and no job is lost', async (t) => {
-  const scaling = { up_cooldown: '1s', down_cooldown: '3s', up_latency: '2s', down_latency: '1s', max_workers: 3, min_workers: 1, up_cpu: 100, down_cpu: 99 };
-  const probe = await start({ queues: { crew: { concurrency: 2 } }, sections: { monitoring: QUICK, scaling } });
-  const config = probe.program.child.spawnargs.at(-1);
-  const { readFile, writeFile, mkdtemp } = await import('node:fs/promises');
-  const { tmpdir } = await import('node:os');
-  const kept = path.join(await mkdtemp(path.join(tmpdir(), 'gristmill-crew-')), 'gristmill.toml');
-  await writeFile(kept, (await readFile(config, 'utf8')).replace(/name = .*\n/, ''));
-  await probe.stop();
-  const supervisor = launch(binary, ['supervisor', '--max', '3', '--config', kept]);
-  t.after(() => end(supervisor, 'SIGTERM')); // it drains its workers
-  const workers = async () => JSON.parse((await run('worker', 'list', '--json')).stdout).length;
-  await until(async () => (await workers()) === 1, 'one worker is there', 60_000);
-  const jobs = await queue('crew').addBulk(Array.from({ length: 60 }, () => ({ name: 'n', data: steps({ op: 'sleep', ms: 500 }, { op: 'return', value: 1 }) })));
-  await until(async () => (await workers()) === 3, () => `all three are there:\n${supervisor.stderr}`, 60_000);
-  await until(async () => (await queue('crew').getJobCounts('completed')).completed === jobs.length, 'all jobs are done', 60_000);
-  await until(async () => (await workers()) === 1, () => `two are let go:\n${supervisor.stderr}`, 90_000);
-  const counts = await queue('crew').getJobCounts('failed', 'active', 'waiting');
-  assert.deepEqual(counts, { failed: 0, active: 0, waiting: 0 });
-  supervisor.child.kill('SIGTERM');
-  assert.equal(await supervisor.exited, 0, supervisor.stderr);
-  assert.equal(await workers(), 0);
 });
 
 it.ours('doctor says what of a Redis hurts', async () => {

@@ -89,7 +89,7 @@ it('every rule is evaluated and the right ones hold', { timeout: 150_000 }, asyn
     const groups = (await ask('rules', {}))?.data.groups?.flatMap((group) => group.rules);
     return groups?.every((rule) => rule.health === 'ok') && groups;
   }, 'all rules are evaluated', 30_000);
-  assert.equal(rules.length, 18);
+  assert.equal(rules.length, 19);
   await work(); // a rate needs a count before it
   await until(async () => (await result(`ALERTS{alertname="GristmillErrorRate",queue="${mail.name}"}`)).length > 0, 'a fifth of the attempts fails', 90_000);
 });

@@ -123,7 +123,7 @@ fn metric_name(queue: Option<&str>) -> String {
     format!("gristmill-workers-{}", queue.unwrap_or("all"))
 }
 
-/// Workers that the queue, or the queue that needs most, should have. A queue that is not known needs none.
+/// Workers that the queue, or that one of the configured queues which needs most, should have. A queue that is not known needs none.
 async fn wanted(pages: &Pages, queue: Option<&str>) -> Result<u64, Status> {
     let unavailable = |why: String| Status::unavailable(why);
     let monitor = pages.monitor().await.ok_or_else(|| unavailable("Redis does not answer".to_owned()))?;
@@ -132,7 +132,10 @@ async fn wanted(pages: &Pages, queue: Option<&str>) -> Result<u64, Status> {
     let of = |row: &ScalingRow| workers_for(row, config.workers_of(&row.queue).min);
     Ok(match queue {
         Some(queue) => rows.get(queue).map_or(0, of),
-        None => rows.values().map(of).max().unwrap_or(0),
+        None => {
+            let ours = rows.values().filter(|row| config.queues.contains_key(&row.queue));
+            ours.map(of).max().unwrap_or(0)
+        }
     })
 }
 

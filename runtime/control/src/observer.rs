@@ -108,8 +108,13 @@ async fn follow(pages: &Pages) -> Result<(), QueueError> {
 }
 
 fn show(pages: &Pages, looks: &BTreeMap<String, Sample>) {
+    let metrics = &pages.sources.metrics;
     for (queue, look) in looks {
-        pages.sources.metrics.set_look(queue, look);
+        metrics.set_look(queue, look);
+        // Those that are served here are counted anew for each page; nobody may serve the others.
+        if !pages.sources.queues.contains(queue) {
+            metrics.set_queue_jobs(&[(queue.clone(), look.depths.by_state().to_vec())]);
+        }
     }
 }
 

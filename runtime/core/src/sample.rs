@@ -29,6 +29,20 @@ impl Depths {
     pub fn backlog(&self) -> u64 {
         self.waiting.saturating_add(self.prioritized)
     }
+
+    /// Each under BullMQ's word for the state; jobs of version 5's paused list are among the waiting ones.
+    #[must_use]
+    pub fn by_state(&self) -> [(&'static str, u64); 7] {
+        [
+            ("waiting", self.waiting),
+            ("active", self.active),
+            ("prioritized", self.prioritized),
+            ("delayed", self.delayed),
+            ("waiting-children", self.waiting_children),
+            ("completed", self.completed),
+            ("failed", self.failed),
+        ]
+    }
 }
 
 /// What the workers of a queue are like, together.

@@ -320,12 +320,15 @@ fn is_calm(policy: &ScalingPolicy, signals: &Signals) -> bool {
         && (signals.workers == 0 || signals.memory_percent < down.memory)
 }
 
-/// Whether the workers but one would have slots enough for what ended lately.
+/// Whether the workers but one would have slots enough for what runs now and for what ended lately.
 fn spares_one(signals: &Signals, was: u64) -> bool {
     let left = (was.saturating_sub(1)) as f64 * signals.slots_each();
+    if signals.active as f64 > left {
+        return false;
+    }
     match signals.mean_ms {
-        None => signals.backlog == 0 && signals.active == 0 || was > 1,
-        Some(_) if was == 1 => signals.backlog == 0 && signals.active == 0,
+        _ if was == 1 => signals.backlog == 0 && signals.active == 0,
+        None => signals.backlog == 0,
         Some(mean) => signals.ended_per_minute * mean / 60_000.0 <= BUSY * left,
     }
 }

@@ -38,6 +38,8 @@ impl JobView {
 
 /// Log lines that a [`JobView`] carries.
 const SHOWN_LOGS: isize = 1_000;
+/// Jobs that are looked at for the one that has waited longest; those that were put back stand first.
+const HEADS: isize = 16;
 
 impl Queue {
     /// How many jobs are in each of [`STATES`]. A key of the wrong type counts 0.
@@ -76,6 +78,12 @@ impl Queue {
         Ok(answers.chunks(STATES.len()).map(read).collect())
     }
 
+    /// Whether anybody has made the queue: BullMQ's clients keep facts of it in `meta`.
+    pub async fn exists(&self) -> Result<bool, QueueError> {
+        let found = self.connection.call(redis::cmd("EXISTS").arg(self.keys.key("meta"))).await?;
+        Ok(integer(&found) > 0)
+    }
+
     /// The name of the job that is most likely taken next: of plain jobs, or, without any, of prioritized ones. `None`
     /// where none waits.
     pub async fn next_name(&self) -> Result<Option<String>, QueueError> {
@@ -93,23 +101,22 @@ impl Queue {
         Ok((name != Value::Nil).then(|| text(name)))
     }
 
-    /// When the job that waits longest could first have run, ms since the epoch: the older one of those that are next
-    /// among the plain and the prioritized jobs. `None` where none waits. Since when a job waits that was started before is
-    /// not known; it counts as none.
+    /// When the job that waits longest could first have run, ms since the epoch: the oldest of those that are next among
+    /// the plain and the prioritized jobs. `None` where none waits. Since when a job waits that was started before is not
+    /// known; those behind it tell.
     pub async fn oldest_due_ms(&self) -> Result<Option<u64>, QueueError> {
         let mut pipe = redis::pipe();
-        pipe.cmd("LINDEX").arg(self.keys.key("wait")).arg(-1);
-        pipe.cmd("ZRANGE").arg(self.keys.key("prioritized")).arg(0).arg(0).ignore_errors();
+        pipe.cmd("LRANGE").arg(self.keys.key("wait")).arg(-HEADS).arg(-1);
+        pipe.cmd("ZRANGE").arg(self.keys.key("prioritized")).arg(0).arg(HEADS - 1).ignore_errors();
         let heads = self.connection.call_all(&pipe).await?;
         let mut pipe = redis::pipe();
+        let ids = heads.into_iter().flat_map(|head| match head {
+            Value::Array(ids) => ids,
+            _ => Vec::new(),
+        });
         let mut found = false;
-        for head in heads {
-            let id = match head {
-                Value::Array(mut ids) if !ids.is_empty() => text(ids.remove(0)),
-                Value::Array(_) | Value::Nil | Value::ServerError(_) => continue,
-                one => text(one),
-            };
-            pipe.cmd("HMGET").arg(self.keys.key(&id)).arg(&["timestamp", "opts", "ats"]);
+        for id in ids {
+            pipe.cmd("HMGET").arg(self.keys.key(&text(id))).arg(&["timestamp", "opts", "ats"]);
             found = true;
         }
         if !found {

@@ -134,8 +134,17 @@ fn conformance() -> Result<()> {
     ];
     suite("server", &files, &page)?;
     // What these show does not depend on the kind of Redis, or they bring their own.
-    let once = ["alerts", "bullboard-browser", "deployments", "keys", "memory", "monitoring", "python"]
-        .map(|name| format!("{name}.test.mjs"));
+    let once = [
+        "alerts",
+        "bullboard-browser",
+        "deployments",
+        "keys",
+        "memory",
+        "monitoring",
+        "python",
+        "supervisor",
+    ]
+    .map(|name| format!("{name}.test.mjs"));
     files.retain(|name| !once.contains(name));
     for redis in ["cluster", "sentinel"] {
         say(&format!("the same on a {redis}"));

@@ -24,8 +24,8 @@ pub(crate) enum WorkerCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct SupervisorArguments {
-    /// Workers at least, whatever the queues need
-    #[arg(long, default_value_t = 1)]
+    /// Workers at least, whatever the queues need: one decides for all
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub min: u64,
     /// Workers at most on this machine
     #[arg(long, default_value_t = 10)]

@@ -57,7 +57,9 @@ async fn run(arguments: &SupervisorArguments, global: &Global, config: &Config) 
         }
         // A server that is away changes nothing: the workers that are there wait for it too.
         if let Ok(rows) = monitor.scaling().await {
-            let most = rows.values().map(|row| row.decision.desired).max().unwrap_or(arguments.min);
+            // What starves elsewhere, workers of this configuration cannot help.
+            let ours = rows.values().filter(|row| config.queues.contains_key(&row.queue));
+            let most = ours.map(|row| row.decision.desired).max().unwrap_or(arguments.min);
             wanted = most.clamp(arguments.min, arguments.max);
         }
         for gone in reap(&mut workers)? {

@@ -1,5 +1,6 @@
 //! Job schedulers.
 
+use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -12,6 +13,7 @@ use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::error::{ApiError, ApiResult};
+use super::guard::Caller;
 use super::{Api, MAX_PAGE, now_ms, required};
 
 /// The schedulers of a queue, the next to run first
@@ -19,8 +21,19 @@ use super::{Api, MAX_PAGE, now_ms, required};
     get, path = "/api/v1/queues/{queue}/schedulers", tag = "schedulers", params(("queue" = String, Path)),
     responses((status = 200, body = serde_json::Value))
 )]
-pub(super) async fn list(State(pages): Api, Path(name): Path<String>) -> ApiResult<Json<Vec<SchedulerView>>> {
-    Ok(Json(pages.queue(&name).await?.schedulers(0, MAX_PAGE).await?))
+pub(super) async fn list(
+    State(pages): Api,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+) -> ApiResult<Json<Vec<SchedulerView>>> {
+    let mut schedulers = pages.queue(&name).await?.schedulers(0, MAX_PAGE).await?;
+    if !caller.sees_payloads() {
+        for scheduler in &mut schedulers {
+            // What its jobs get, and options that may be anything.
+            scheduler.fields.retain(|name, _| !["data", "opts"].contains(&name.as_str()));
+        }
+    }
+    Ok(Json(schedulers))
 }
 
 /// A scheduler: `pattern` or `every_ms`, and what its jobs are.

@@ -12,7 +12,7 @@ use crate::server::Pages;
 /// Queues that are looked at, so that a look is bounded.
 const MAX_QUEUES: usize = 2_000;
 
-/// Every queue that a worker serves, and those that were served and have jobs left.
+/// Every queue that a worker serves, and those that were served before and are still there.
 pub(crate) async fn all(
     pages: &Pages,
     monitor: &Monitor,
@@ -21,13 +21,16 @@ pub(crate) async fn all(
     let workers = monitor.workers(now_ms).await?;
     let mut queues: BTreeSet<String> = pages.sources.queues.iter().cloned().collect();
     queues.extend(workers.iter().flat_map(|worker| worker.queues.iter().map(|(queue, _)| queue.clone())));
-    let before = monitor.looks().await?;
-    let left = before.into_iter().filter(|(_, look)| look.depths.backlog() + look.depths.active > 0);
-    queues.extend(left.map(|(queue, _)| queue));
+    // Nobody serves these now; jobs may come all the same.
+    let left: BTreeSet<String> = monitor.looks().await?.into_keys().filter(|q| !queues.contains(q)).collect();
     let mut looks = BTreeMap::new();
-    for queue in queues.into_iter().take(MAX_QUEUES) {
-        let handle = Queue::new(monitor.connection().clone(), &pages.sources.prefix, &queue);
-        looks.insert(queue, one(&handle, &workers, pages.sources.config.monitoring.interval, now_ms).await?);
+    for queue in queues.iter().chain(&left).take(MAX_QUEUES) {
+        let handle = Queue::new(monitor.connection().clone(), &pages.sources.prefix, queue);
+        if left.contains(queue) && !handle.exists().await? {
+            continue;
+        }
+        let look = one(&handle, &workers, pages.sources.config.monitoring.interval, now_ms).await?;
+        looks.insert(queue.clone(), look);
     }
     Ok(looks)
 }

@@ -4,11 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use gristmill_core::clock::Clock;
 use gristmill_core::config::AlertTarget;
 use gristmill_queue::{Message, Monitor, QueueError};
 use gristmill_telemetry::event::Notified;
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 
 use super::TURN_MS;
 use super::send::{self, Outgoing};
@@ -26,15 +29,6 @@ const LAST_PAUSE_MS: u64 = 30 * 60_000;
 /// Messages to one target that are sent one after another before the others have their turn.
 const PART: usize = 20;
 
-/// What a target said.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
-    /// It may take it later.
-    Later(String),
-    /// It will never take it.
-    Never(String),
-}
-
 /// A client for messages: bounded in time, follows no redirect.
 pub(super) fn client() -> Option<reqwest::Client> {
     reqwest::Client::builder()
@@ -46,42 +40,50 @@ pub(super) fn client() -> Option<reqwest::Client> {
         .ok()
 }
 
-/// Sends while this worker has the turn, for as long as it is polled.
-pub(super) async fn run(pages: &Pages, mut turn: watch::Receiver<bool>) {
+/// Sends while this worker has the turn, for as long as it is polled: to each target one message after another, to all targets
+/// at the same time, so that one that hangs delays no other.
+pub(super) async fn run(pages: &Pages, turn: watch::Receiver<bool>) {
     let targets: BTreeMap<&str, &AlertTarget> =
         pages.sources.config.alerts.targets.iter().map(|target| (target.name.as_str(), target)).collect();
     let Some(client) = client() else { return };
+    let (mut sends, mut busy) = (FuturesUnordered::new(), BTreeSet::new());
+    let mut ticks = tokio::time::interval(LOOK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        if turn.wait_for(|has| *has).await.is_err() {
-            return;
+        tokio::select! {
+            Some(name) = sends.next() => {
+                busy.remove::<String>(&name);
+                continue;
+            }
+            _ = ticks.tick() => {}
         }
-        if let Err(error) = send_due(pages, &client, &targets).await {
+        let Some(monitor) = pages.monitor().await.filter(|_| *turn.borrow()) else { continue };
+        let waiting = monitor.messages().await.unwrap_or_else(|error| {
             tracing::debug!(%error, "messages about alerts wait for Redis");
+            Vec::new()
+        });
+        let mut by_target: BTreeMap<String, Vec<Message>> = BTreeMap::new();
+        for message in waiting.into_iter().filter(|message| !busy.contains(&message.target)) {
+            by_target.entry(message.target.clone()).or_default().push(message);
         }
-        tokio::time::sleep(LOOK).await;
+        let now_ms = Clock::System.now_ms();
+        for (name, messages) in by_target {
+            let mut messages = due(messages, now_ms);
+            messages.truncate(PART);
+            if messages.is_empty() {
+                continue;
+            }
+            busy.insert(name.clone());
+            let target = targets.get(name.as_str()).copied();
+            let (client, monitor) = (&client, monitor.clone());
+            sends.push(async move {
+                if let Err(error) = send_all(pages, client, &monitor, target, messages).await {
+                    tracing::debug!(%error, "messages about alerts wait for Redis");
+                }
+                name
+            });
+        }
     }
-}
-
-/// Sends what is due: to each target one after another, to all targets at the same time, so that one that hangs delays no other.
-async fn send_due(
-    pages: &Pages,
-    client: &reqwest::Client,
-    targets: &BTreeMap<&str, &AlertTarget>,
-) -> Result<(), QueueError> {
-    let Some(monitor) = pages.monitor().await else { return Ok(()) };
-    let now_ms = Clock::System.now_ms();
-    let mut by_target: BTreeMap<String, Vec<Message>> = BTreeMap::new();
-    for message in monitor.messages().await? {
-        by_target.entry(message.target.clone()).or_default().push(message);
-    }
-    let mut sends = Vec::new();
-    for (name, messages) in by_target {
-        let mut messages = due(messages, now_ms);
-        messages.truncate(PART);
-        let target = targets.get(name.as_str()).copied();
-        sends.push(send_all(pages, client, &monitor, target, messages));
-    }
-    futures_util::future::join_all(sends).await.into_iter().collect()
 }
 
 /// Those of one target that may be sent now, in the order of what they tell. What is told of an alert waits for what was to be
@@ -112,10 +114,11 @@ async fn send_all(
         }
         let metrics = &pages.sources.metrics;
         let sent = match target {
-            None => Err(Refusal::Never("the target is not configured any more".to_owned())),
+            // Another worker may have it: a rollout, or a configuration that is not the same everywhere.
+            None => Err("this worker's configuration has no such target".to_owned()),
             Some(target) => match outgoing(target, &message) {
                 Ok(out) => post(client, out).await,
-                Err(why) => Err(Refusal::Later(why)),
+                Err(why) => Err(why),
             },
         };
         let (name, about) = (message.target.clone(), message.alert.id.clone());
@@ -125,7 +128,7 @@ async fn send_all(
                 monitor.drop_message(&message.id).await?;
                 notified(Ok(()));
             }
-            Err(Refusal::Later(why)) if message.tries + 1 < MAX_TRIES => {
+            Err(why) if message.tries + 1 < MAX_TRIES => {
                 message.tries += 1;
                 message.not_before_ms = Clock::System.now_ms() + pause_ms(message.tries);
                 monitor.put_off_message(&message).await?;
@@ -133,7 +136,7 @@ async fn send_all(
                 // What hangs or is away now will be so for the next message too.
                 return Ok(());
             }
-            Err(Refusal::Later(why) | Refusal::Never(why)) => {
+            Err(why) => {
                 monitor.drop_message(&message.id).await?;
                 notified(Err((&why, false)));
             }
@@ -147,30 +150,24 @@ fn outgoing(target: &AlertTarget, message: &Message) -> Result<Outgoing, String>
     Ok(send::message(target, message, secret.as_deref(), Clock::System.now_ms()))
 }
 
-/// Posts a message. Whatever says that it is overloaded, away or does not answer may take it later.
-pub(super) async fn post(client: &reqwest::Client, out: Outgoing) -> Result<(), Refusal> {
+/// Posts a message; the error says why it was not taken. Whatever the answer is, it may be another later: a key that was
+/// changed on one side, an address that is not there while its server is replaced.
+pub(super) async fn post(client: &reqwest::Client, out: Outgoing) -> Result<(), String> {
     let mut request = client.post(&out.url).header("content-type", "application/json").body(out.body);
     for (name, value) in out.headers {
         request = request.header(name, value);
     }
     match request.send().await {
-        Ok(answer) => judge(answer.status().as_u16()),
+        Ok(answer) if answer.status().is_success() => Ok(()),
+        Ok(answer) => Err(format!("it answered {}", answer.status().as_u16())),
         // The address is left out, as those of Slack are secrets.
-        Err(error) => Err(Refusal::Later(if error.is_timeout() {
+        Err(error) => Err(if error.is_timeout() {
             "no answer in time".to_owned()
         } else {
             let why =
                 std::error::Error::source(&error).map_or_else(|| "no connection".into(), ToString::to_string);
             why.chars().take(200).collect()
-        })),
-    }
-}
-
-fn judge(status: u16) -> Result<(), Refusal> {
-    match status {
-        200..=299 => Ok(()),
-        408 | 425 | 429 | 500..=599 => Err(Refusal::Later(format!("it answered {status}"))),
-        _ => Err(Refusal::Never(format!("it answered {status}"))),
+        }),
     }
 }
 
@@ -181,17 +178,6 @@ fn pause_ms(tries: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[rstest::rstest]
-    #[case(204, None)]
-    #[case(302, Some(false))]
-    #[case(404, Some(false))]
-    #[case(429, Some(true))]
-    #[case(503, Some(true))]
-    fn what_an_answer_means(#[case] status: u16, #[case] later: Option<bool>) {
-        let found = judge(status).err().map(|refusal| matches!(refusal, Refusal::Later(_)));
-        assert_eq!(found, later);
-    }
 
     #[test]
     fn pauses_double_up_to_half_an_hour() {

@@ -10,7 +10,7 @@ use gristmill_queue::{Monitor, QueueError, ScalingRow};
 use gristmill_telemetry::event::{Notified, ScalingDecided};
 use serde_json::json;
 
-use super::notify::{Refusal, client, post};
+use super::notify::{client, post};
 use super::send;
 use crate::server::Pages;
 
@@ -93,9 +93,7 @@ async fn tell(pages: &Pages, memory: &mut Memory, target: &ScalingTarget, rows: 
                 Ok(secret) => {
                     let id = format!("scaling/{now_ms}");
                     let out = send::signed(url, &id, secret.as_deref(), now_ms, &body);
-                    post(&client, out).await.map_err(|refusal| match refusal {
-                        Refusal::Later(why) | Refusal::Never(why) => why,
-                    })
+                    post(&client, out).await
                 }
                 Err(why) => Err(why),
             }

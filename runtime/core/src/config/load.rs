@@ -9,8 +9,8 @@ use toml::de::DeTable;
 use super::environment::{COUNT, DURATION, SIZE, TEXT, TEXTS, parse_count, warn_unknown};
 use super::reader::{Effective, Problem, Reader, Section, Severity, Variable};
 use super::{
-    Config, Queue, Redis, Role, Server, Token, Worker, alerts, allow, limiter, monitoring, queue, registry,
-    scaling, shares, telemetry,
+    Config, Queue, Redis, Role, Scaling, Server, Token, Worker, alerts, allow, limiter, monitoring, queue,
+    registry, scaling, shares, telemetry,
 };
 use crate::pressure::MemoryBounds;
 use crate::units::{parse_mebibytes, parse_millis, show_size};
@@ -82,6 +82,8 @@ pub fn load(input: &Input<'_>) -> Loaded {
         reader.error(shown.clone(), "no queue is configured", Some(hint));
     }
     check_memory(&mut reader, &worker, &queues);
+    check_addresses(&mut reader, &server, &scaling);
+    hide_addresses(&mut reader);
     let classes = shares::finish(&mut reader, &worker, classes, &queues, &reserved);
     reader.finish(&root);
     warn_unknown(&mut reader, &names);
@@ -102,6 +104,32 @@ pub fn load(input: &Input<'_>) -> Loaded {
         queues,
     };
     Loaded { config, problems, effective }
+}
+
+/// Two servers of ours cannot have one address.
+fn check_addresses(reader: &mut Reader<'_>, server: &Server, scaling: &Scaling) {
+    if scaling.keda_listen != Some(server.listen) || server.listen.port() == 0 {
+        return;
+    }
+    let said = reader.effective.iter().find(|effective| effective.key == "scaling.keda_listen");
+    let place = said.map_or_else(String::new, |effective| effective.source.clone());
+    let message = format!("`scaling.keda_listen` is `{}`, which is `server.listen`", server.listen);
+    reader.error(place, message, Some("give it a port of its own, such as 7677".to_owned()));
+}
+
+/// Addresses that are told of alerts and scaling may be secrets, as those of Slack are: only their hosts are shown.
+fn hide_addresses(reader: &mut Reader<'_>) {
+    let told = |key: &str| {
+        let (section, name) = key.rsplit_once('.').unwrap_or_default();
+        name == "url" && (section.starts_with("alerts.targets.") || section == "scaling.target")
+    };
+    for effective in reader.effective.iter_mut().filter(|effective| told(&effective.key)) {
+        let url = effective.value.trim_matches('"');
+        let Some((scheme, rest)) = url.split_once("://") else { continue };
+        let authority = rest.split('/').next().unwrap_or_default();
+        let host = authority.rsplit('@').next().unwrap_or_default();
+        effective.value = format!("\"{scheme}://{host}/***\"");
+    }
 }
 
 fn is_node(text: &str) -> bool {
@@ -166,7 +194,14 @@ fn server<'a>(reader: &mut Reader<'a>, root: &mut Section<'a>) -> Server {
         reader.error(listen.place, message, Some("write it as `127.0.0.1:7676`".into()));
     }
     let table = reader.section(&mut section, "tokens");
-    let tokens = table.keys().iter().filter_map(|name| token(reader, &table, name)).collect();
+    let tokens: Vec<Token> = table.keys().iter().filter_map(|name| token(reader, &table, name)).collect();
+    for (at, token) in tokens.iter().enumerate() {
+        if let Some(twin) = tokens[..at].iter().find(|other| other.sha256 == token.sha256) {
+            let message = format!("the tokens `{}` and `{}` are the same", twin.name, token.name);
+            let place = reader.at(table.line);
+            reader.error(place, message, Some("give each a text of its own".into()));
+        }
+    }
     reader.finish(&section);
     Server { listen: parsed.unwrap_or_else(|_| ([127, 0, 0, 1], 7676).into()), tokens }
 }
@@ -189,6 +224,10 @@ fn token<'a>(reader: &mut Reader<'a>, table: &Section<'a>, name: &str) -> Option
         let place = digest.map_or_else(|| reader.at(section.line), |got| got.place);
         let hint = "take that of a long random text: `printf %s TOKEN | sha256sum`".to_owned();
         reader.error(place, format!("`{}` needs `sha256`, 64 hexadecimal digits", section.path), Some(hint));
+    } else if sha256 == Some(OF_NOTHING) {
+        let place = digest.map_or_else(|| reader.at(section.line), |got| got.place);
+        let hint = "the variable with the token was not set when the digest was made".to_owned();
+        reader.error(place, format!("`{}.sha256` is the digest of an empty text", section.path), Some(hint));
     }
     let expires = reader.find(&mut section, "expires", &TEXT, &[]);
     let expires_ms = expires.and_then(|got| {
@@ -202,6 +241,12 @@ fn token<'a>(reader: &mut Reader<'a>, table: &Section<'a>, name: &str) -> Option
     reader.finish(&section);
     Some(Token { name: name.to_owned(), role: known?, sha256: sha256?, expires_ms })
 }
+
+/// SHA-256 of no bytes: what a token's digest is when its variable was not set.
+const OF_NOTHING: [u8; 32] = [
+    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27,
+    0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+];
 
 /// A moment, or the beginning of a day in UTC, as ms since the epoch.
 fn read_time(text: &str) -> Option<u64> {

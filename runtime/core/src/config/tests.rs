@@ -359,3 +359,25 @@ fn telemetry_is_off_without_an_address() {
         assert!(problems.iter().any(|problem| problem.contains(part)), "{problems:?}");
     }
 }
+
+#[test]
+fn tokens_of_nothing_and_twins_are_refused_and_addresses_are_kept_apart_and_hidden() {
+    let nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let other = "a".repeat(64);
+    let text = format!(
+        "[server]\nlisten = \"127.0.0.1:7000\"\n[server.tokens.a]\nsha256 = \"{nothing}\"\n[server.tokens.b]\nsha256 = \"{other}\"\n\
+         [server.tokens.c]\nsha256 = \"{other}\"\n[scaling]\nkeda_listen = \"127.0.0.1:7000\"\n\
+         [alerts.targets.chat]\nkind = \"slack\"\nurl = \"https://u:p@hooks.slack.com/services/T/B/key\"\n[queues.q]\n"
+    );
+    let found = problems(&text, &[]);
+    for part in [
+        "`server.tokens.a.sha256` is the digest of an empty text",
+        "`b` and `c` are the same",
+        "which is `server.listen`",
+    ] {
+        assert!(found.iter().any(|problem| problem.contains(part)), "{part}: {found:?}");
+    }
+    let loaded = load_text(&text, &[]);
+    let url = loaded.effective.iter().find(|effective| effective.key.ends_with("chat.url")).unwrap();
+    assert_eq!(url.value, "\"https://hooks.slack.com/***\"");
+}

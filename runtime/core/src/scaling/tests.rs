@@ -69,6 +69,18 @@ fn cooldowns_keep_changes_apart_and_a_removal_that_was_taken_back_makes_patient(
 }
 
 #[test]
+fn nobody_is_let_go_whose_slots_hold_jobs() {
+    let decided = |active, mean_ms| {
+        let (policy, signals) = (ScalingPolicy::default(), Signals { active, mean_ms, ..signals(0, 0) });
+        let first = decide(&policy, RANGE, &signals, &at(2), 1_000_000);
+        decide(&policy, RANGE, &signals, &first.progress, 2_000_000).action
+    };
+    // Two workers of ten slots: one suffices for ten.
+    assert_eq!([decided(11, None), decided(20, Some(1.0))], [Action::Hold, Action::Hold]);
+    assert_eq!([decided(10, None), decided(0, None), decided(0, Some(1.0))], [Action::Down; 3]);
+}
+
+#[test]
 fn workers_that_keep_up_because_they_are_many_are_not_let_go() {
     let policy = ScalingPolicy::default();
     // 2 workers of 10 slots; 19 of the 20 slots are used by what ends.
