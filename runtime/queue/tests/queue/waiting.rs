@@ -65,12 +65,15 @@ async fn the_oldest_waiting_job_says_since_when() {
     bench.redis::<()>("HSET bull:q:1 timestamp 5000 opts {\"delay\":70}").await;
     bench.redis::<()>("HSET bull:q:2 timestamp 4000").await;
     bench.redis::<()>("HSET bull:q:3 timestamp 6000").await;
-    assert_eq!(bench.queue.oldest_due_ms().await.unwrap(), Some(5_070), "the one that is next");
+    assert_eq!(bench.queue.oldest_due_ms().await.unwrap(), Some(4_000));
     bench.redis::<()>("HSET bull:q:3 timestamp 3000").await;
     assert_eq!(bench.queue.oldest_due_ms().await.unwrap(), Some(3_000));
     bench.redis::<()>("HSET bull:q:3 ats 1").await;
+    assert_eq!(bench.queue.oldest_due_ms().await.unwrap(), Some(4_000), "one was started before");
+    bench.redis::<()>("HSET bull:q:2 ats 1").await;
+    assert_eq!(bench.queue.oldest_due_ms().await.unwrap(), Some(5_070), "the delay counts");
     bench.redis::<()>("DEL bull:q:1").await;
-    assert_eq!(bench.queue.oldest_due_ms().await.unwrap(), None, "one was started before, one is gone");
+    assert_eq!(bench.queue.oldest_due_ms().await.unwrap(), None, "two were started before, one is gone");
 }
 
 #[tokio::test]
