@@ -332,6 +332,24 @@ describe('alerts', { concurrency: 12, skip: ours ? false : 'not for a Node worke
     assert.match(await worker.metrics(), /gristmill_notifications_total\{result="failed",target="slow"\} 1/);
   });
 
+  it.ours('while one target hangs, the others hear of what comes next too', async (t) => {
+    const [own, quick, hang] = await Promise.all([Place.open(), receiver(), receiver()]);
+    t.after(async () => {
+      for (const one of [own, quick, hang]) await one.close();
+    });
+    hang.answer = () => 299;
+    const target = ({ url }) => ({ kind: 'webhook', url });
+    const alerts = { queue_depth_warning: 2, queue_depth_critical: 1000, targets: { hang: target(hang), quick: target(quick) } };
+    const worker = await own.start({ queues: { first: {}, second: {} }, sections: { monitoring: QUICK, alerts } });
+    for (const [at, name] of ['first', 'second'].entries()) {
+      await own.queue(name).pause();
+      await own.queue(name).addBulk(many(4, good));
+      await until(() => quick.got.length === at + 1 && hang.got.length === 1, `the quick one is told of the ${name} queue`);
+    }
+    // The hanging one has had its first message all the time, and no answer of it was waited for.
+    assert.doesNotMatch(await worker.metrics(), /gristmill_notifications_total\{result="failed",target="hang"\}/);
+  });
+
   it.ours('a target that was away hears of an alert before it hears of its end', async (t) => {
     const [own, hook] = await Promise.all([Place.open(), receiver()]);
     t.after(async () => {
@@ -340,7 +358,8 @@ describe('alerts', { concurrency: 12, skip: ours ? false : 'not for a Node worke
     });
     // Each time in vain makes the next pause longer; the end has no pause behind it.
     let away = true;
-    hook.answer = () => (away ? 503 : 204);
+    // Whatever it says: one that is being replaced is not found for a while.
+    hook.answer = (nth) => (away ? [503, 404, 302][nth % 3] : 204);
     const alerts = { queue_depth_warning: 2, queue_depth_critical: 1000, targets: { hook: { kind: 'webhook', url: hook.url } } };
     await own.start({ queues: { patient: {} }, sections: { monitoring: QUICK, alerts } });
     const queue = own.queue('patient');

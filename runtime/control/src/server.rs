@@ -168,17 +168,16 @@ impl Pages {
         Some(Monitor::new(self.redis().await?, &self.sources.prefix))
     }
 
-    /// Counts of the queues; without an answer in time they keep what they had.
+    /// Counts of the queues; those that do not answer in time keep what they had.
     pub(crate) async fn count(&self) {
         let Some(connection) = self.redis().await else { return };
         let queue = |name: &String| Queue::new(connection.clone(), &self.sources.prefix, name);
         let queues: Vec<_> = self.sources.queues.iter().map(queue).collect();
         let asked = tokio::time::timeout(REDIS_WAIT, Queue::counts_of(&connection, &queues)).await;
-        let Ok(Ok(counts)) = asked else { return };
-        let counted = self.sources.queues.iter().zip(counts);
-        let counted: Vec<_> =
-            counted.map(|(name, counts)| (name.clone(), STATES.into_iter().zip(counts).collect())).collect();
-        self.sources.metrics.set_queue_jobs(&counted);
+        let named = self.sources.queues.iter().zip(asked.unwrap_or_default());
+        let counted = named
+            .filter_map(|(name, counts)| Some((name.clone(), STATES.into_iter().zip(counts?).collect())));
+        self.sources.metrics.set_queue_jobs(&counted.collect::<Vec<_>>());
     }
 }
 

@@ -48,12 +48,16 @@ impl Queue {
         Ok(counts.into_iter().next().unwrap_or_default())
     }
 
-    /// The same of many queues, in their order, with one round trip. On a Cluster each queue is asked for itself, all at once.
-    pub async fn counts_of(connection: &Connection, queues: &[Self]) -> Result<Vec<[u64; 8]>, QueueError> {
+    /// The same of many queues, in their order, with one round trip; `None` where the server did not answer. On a Cluster each
+    /// queue is asked for itself, all at once: a server that is away hides its own queues only.
+    pub async fn counts_of(connection: &Connection, queues: &[Self]) -> Vec<Option<[u64; 8]>> {
         if connection.is_cluster() {
-            return futures_util::future::try_join_all(queues.iter().map(Self::counts)).await;
+            let asked = futures_util::future::join_all(queues.iter().map(Self::counts)).await;
+            return asked.into_iter().map(Result::ok).collect();
         }
-        Self::counts_together(connection, queues).await
+        let counts = Self::counts_together(connection, queues).await.unwrap_or_default();
+        let answered = counts.into_iter().map(Some);
+        answered.chain(std::iter::repeat(None)).take(queues.len()).collect()
     }
 
     async fn counts_together(connection: &Connection, queues: &[Self]) -> Result<Vec<[u64; 8]>, QueueError> {

@@ -2,8 +2,7 @@
 //!
 //! On `/metrics` they have the names that OpenTelemetry's translation for Prometheus gives them; over OTLP their own.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
@@ -28,7 +27,8 @@ pub(crate) const BUCKETS: [f64; 15] =
 
 /// The same metrics for OTLP.
 pub(crate) struct Meter {
-    counters: HashMap<&'static str, Counter<u64>>,
+    /// In the order of [`COUNTED`].
+    counters: [Counter<u64>; COUNTED.len()],
     duration: Histogram<f64>,
     jobs: Gauge<u64>,
 }
@@ -38,10 +38,10 @@ impl Meter {
         let counter = |state: &'static str| {
             let name = format!("bullmq.jobs.{}", state.replace('-', "_"));
             let description = format!("Number of jobs {state}");
-            (state, meter.u64_counter(name).with_description(description).with_unit("1").build())
+            meter.u64_counter(name).with_description(description).with_unit("1").build()
         };
         Self {
-            counters: COUNTED.map(|(state, _)| counter(state)).into(),
+            counters: COUNTED.map(|(state, _)| counter(state)),
             duration: meter
                 .f64_histogram("bullmq.job.duration")
                 .with_description("Job processing duration")
@@ -73,8 +73,8 @@ pub(crate) struct Series {
     job: String,
     families: Arc<Families>,
     sent: Sent,
-    /// By state.
-    known: Mutex<HashMap<&'static str, Arc<Counted>>>,
+    /// In the order of [`COUNTED`]; each is made when it is counted first, so that a page shows no idle ones.
+    known: [OnceLock<Counted>; COUNTED.len()],
 }
 
 struct Counted {
@@ -85,31 +85,25 @@ struct Counted {
 
 impl Series {
     pub(crate) fn new(queue: &str, job: &str, families: Arc<Families>, sent: Sent) -> Self {
-        Self { queue: queue.to_owned(), job: job.to_owned(), families, sent, known: Mutex::default() }
+        Self { queue: queue.to_owned(), job: job.to_owned(), families, sent, known: Default::default() }
     }
 
     /// Counts an attempt that left its job in `state`.
     pub(crate) fn count(&self, state: &'static str, elapsed: Duration) {
-        let Some(counted) = self.counted(state) else { return };
+        let Some(at) = COUNTED.iter().position(|(counted, _)| *counted == state) else { return };
+        let counted = self.known[at].get_or_init(|| self.make(at, state));
         let ms = elapsed.as_secs_f64() * 1e3;
         counted.count.inc();
         counted.duration.observe(ms);
         if let Some(meter) = self.sent.get() {
-            if let Some(counter) = meter.counters.get(state) {
-                counter.add(1, &counted.attributes);
-            }
+            meter.counters[at].add(1, &counted.attributes);
             meter.duration.record(ms, &counted.attributes);
         }
     }
 
-    fn counted(&self, state: &'static str) -> Option<Arc<Counted>> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(counted) = known.get(state) {
-            return Some(Arc::clone(counted));
-        }
-        let at = COUNTED.iter().position(|(counted, _)| *counted == state)?;
+    fn make(&self, at: usize, state: &'static str) -> Counted {
         let labels = [self.queue.as_str(), self.job.as_str(), state];
-        let counted = Arc::new(Counted {
+        Counted {
             count: self.families.bullmq_jobs[at].with_label_values(&labels),
             duration: self.families.bullmq_duration.with_label_values(&labels),
             attributes: [
@@ -117,9 +111,7 @@ impl Series {
                 KeyValue::new("bullmq.job.name", self.job.clone()),
                 KeyValue::new("bullmq.job.state", state),
             ],
-        });
-        known.insert(state, Arc::clone(&counted));
-        Some(counted)
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 
 use super::SecretSource;
 use super::allow::Secrets;
-use super::environment::{DURATION, FLAG, TEXT, TEXTS};
+use super::environment::{ADDRESS, DURATION, FLAG, TEXT, TEXTS};
 use super::queue::word;
 use super::reader::{Got, Kind, Reader, Section, Variable, kind_of};
 use crate::alert::{AlertSeverity, Bounds, Expression, Rule, Thresholds, built_in};
@@ -210,7 +210,7 @@ fn target<'a>(
     let mut section = reader.named_section(table, name);
     let kind = word(reader, &mut section, "kind", "a kind of target", TargetKind::ALL, TargetKind::ALL[0]);
     let default = if kind == TargetKind::Pagerduty { "https://events.pagerduty.com/v2/enqueue" } else { "" };
-    let url = reader.get(&mut section, "url", &TEXT, &[], default.to_owned());
+    let url = reader.get(&mut section, "url", &ADDRESS, &[], default.to_owned());
     let secret = reader.find(&mut section, "secret", &TEXT, &[]);
     let severity = severity(reader, &mut section);
     reader.finish(&section);

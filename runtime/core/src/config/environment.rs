@@ -47,6 +47,19 @@ pub(super) const TEXT: Kind<String> = Kind {
     show: |text| format!("{text:?}"),
 };
 
+/// An address that may be a secret, as those of Slack are: only its host is shown.
+pub(super) const ADDRESS: Kind<String> = Kind {
+    parse: TEXT.parse,
+    show: |url| match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let authority = rest.split('/').next().unwrap_or_default();
+            let host = authority.rsplit('@').next().unwrap_or_default();
+            format!("\"{scheme}://{host}/***\"")
+        }
+        None => format!("{url:?}"),
+    },
+};
+
 pub(super) const TEXTS: Kind<Vec<String>> = Kind {
     parse: |value| match value {
         DeValue::Array(items) => items.iter().map(|item| (TEXT.parse)(item.get_ref())).collect(),

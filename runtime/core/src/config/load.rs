@@ -83,7 +83,6 @@ pub fn load(input: &Input<'_>) -> Loaded {
     }
     check_memory(&mut reader, &worker, &queues);
     check_addresses(&mut reader, &server, &scaling);
-    hide_addresses(&mut reader);
     let classes = shares::finish(&mut reader, &worker, classes, &queues, &reserved);
     reader.finish(&root);
     warn_unknown(&mut reader, &names);
@@ -115,21 +114,6 @@ fn check_addresses(reader: &mut Reader<'_>, server: &Server, scaling: &Scaling) 
     let place = said.map_or_else(String::new, |effective| effective.source.clone());
     let message = format!("`scaling.keda_listen` is `{}`, which is `server.listen`", server.listen);
     reader.error(place, message, Some("give it a port of its own, such as 7677".to_owned()));
-}
-
-/// Addresses that are told of alerts and scaling may be secrets, as those of Slack are: only their hosts are shown.
-fn hide_addresses(reader: &mut Reader<'_>) {
-    let told = |key: &str| {
-        let (section, name) = key.rsplit_once('.').unwrap_or_default();
-        name == "url" && (section.starts_with("alerts.targets.") || section == "scaling.target")
-    };
-    for effective in reader.effective.iter_mut().filter(|effective| told(&effective.key)) {
-        let url = effective.value.trim_matches('"');
-        let Some((scheme, rest)) = url.split_once("://") else { continue };
-        let authority = rest.split('/').next().unwrap_or_default();
-        let host = authority.rsplit('@').next().unwrap_or_default();
-        effective.value = format!("\"{scheme}://{host}/***\"");
-    }
 }
 
 fn is_node(text: &str) -> bool {

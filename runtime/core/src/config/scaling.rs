@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::alerts::{http_url, known_secret, parse_number};
 use super::allow::Secrets;
-use super::environment::{COUNT, DURATION, FLAG, TEXT, parse_count, parse_flag};
+use super::environment::{ADDRESS, COUNT, DURATION, FLAG, TEXT, parse_count, parse_flag};
 use super::monitoring::between;
 use super::queue::word;
 use super::reader::{Kind, Reader, Section, Variable};
@@ -197,7 +197,7 @@ fn target<'a>(
             }
         }
     } else {
-        let url = reader.get(&mut section, "url", &TEXT, &[], String::new());
+        let url = reader.get(&mut section, "url", &ADDRESS, &[], String::new());
         let secret = reader.find(&mut section, "secret", &TEXT, &[]);
         let secret = secret.and_then(|got| known_secret(reader, &got, secrets));
         http_url(reader, &section, url).map(|url| ScalingTarget::Webhook { url, secret })
