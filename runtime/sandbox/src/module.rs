@@ -1,6 +1,6 @@
 //! A handler that is compiled, linked and ready to be instantiated.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use gristmill_core::deployment::MAX_MODULE_BYTES;
 use gristmill_core::deployment::digest_of;
@@ -47,7 +47,8 @@ const KNOWN: [&str; 17] = [
 pub struct Module(Arc<Inner>);
 
 struct Inner {
-    pre: WorkerPre<Guest>,
+    /// Taken by dropping only.
+    pre: Option<WorkerPre<Guest>>,
     name: String,
     digest: String,
     size: u64,
@@ -56,6 +57,17 @@ struct Inner {
     wit: String,
     start_memory: u64,
     schema: Option<Schema>,
+}
+
+/// One handler goes at a time: the pool takes each memory that it has used for a moment, to clean it, and has one to spare
+/// for that. What goes with an instance goes before its slot is free, and needs none.
+static GOING: Mutex<()> = Mutex::new(());
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let _going = GOING.lock().unwrap_or_else(PoisonError::into_inner);
+        self.pre = None;
+    }
 }
 
 impl Module {
@@ -114,7 +126,7 @@ impl Module {
     }
 
     pub(crate) fn pre(&self) -> &WorkerPre<Guest> {
-        &self.0.pre
+        self.0.pre.as_ref().expect("only dropping takes it")
     }
 
     /// Compiles the bytes, or takes the compiled form from the cache, and links it.
@@ -169,7 +181,7 @@ impl Module {
         let pre = WorkerPre::new(pre).map_err(|error| misshapen(name, &error))?;
         let size = wasm.len() as u64;
         Ok(Self(Arc::new(Inner {
-            pre,
+            pre: Some(pre),
             name: name.to_owned(),
             digest,
             size,

@@ -6,6 +6,8 @@ use crate::SandboxError;
 
 /// Linear memories of one component. Every toolchain that we know makes one.
 pub(crate) const MAX_MEMORIES: u32 = 1;
+/// Memories that are nobody's for a moment: those of a handler that goes are cleaned one at a time.
+const CLEANED: u32 = 1;
 /// Tables of one component, all of its core instances together; toolchains make up to two.
 pub(crate) const MAX_TABLES: u32 = 6;
 /// Core instances of one component: 3 to 5 for most toolchains, 38 for Python without WASI.
@@ -29,7 +31,7 @@ pub(crate) fn config(slots: u32, max_memory: u64) -> PoolingAllocationConfig {
     pool.total_component_instances(slots)
         .total_stacks(slots)
         // Totals are the ceilings of one component times the slots, so that no mix of handlers runs short.
-        .total_memories(slots.saturating_mul(MAX_MEMORIES))
+        .total_memories(slots.saturating_mul(MAX_MEMORIES).saturating_add(CLEANED))
         .total_tables(slots.saturating_mul(MAX_TABLES))
         .total_core_instances(slots.saturating_mul(MAX_CORE_INSTANCES))
         .max_core_instances_per_component(MAX_CORE_INSTANCES)

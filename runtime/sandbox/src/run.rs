@@ -230,8 +230,9 @@ async fn call(
                 let now = Instant::now();
                 if now >= times.hard {
                     // Its fuel bounds what computes; whether it still does is looked at again and again.
-                    if now >= times.computing || !place.is_in_line() {
-                        break Ending::TimedOut;
+                    let computes = place.is_in_line();
+                    if now >= times.computing || !computes {
+                        break Ending::TimedOut { computes };
                     }
                     alarm.as_mut().reset((now + TICK).min(times.computing).into());
                     continue;

@@ -31,8 +31,8 @@ const MAX_DELAY: Duration = Duration::from_hours(24 * 365 * 10);
 pub(crate) enum Ending {
     /// The call came back, or broke off with an error.
     Done(wasmtime::Result<Result<Option<Vec<u8>>, JobError>>),
-    /// The host's timer fired while the guest waited.
-    TimedOut,
+    /// The host's timer fired while the guest waited, be it only for its turn to compute.
+    TimedOut { computes: bool },
     /// Somebody interrupted while the guest waited.
     Interrupted(Interrupt),
 }
@@ -63,7 +63,7 @@ fn classified(ending: Ending, guest: &Guest) -> Outcome {
         Ending::Done(Ok(Ok(output))) => returned(output, guest.limits.output),
         Ending::Done(Ok(Err(error))) => refused(error),
         Ending::Done(Err(error)) => fault(&error, guest),
-        Ending::TimedOut => timeout(guest, None),
+        Ending::TimedOut { computes } => timeout(guest, computes, None),
         Ending::Interrupted(reason) => Outcome::Interrupted(reason),
     }
 }
@@ -123,9 +123,8 @@ fn failure(said: GuestFailure) -> Failure {
     }
 }
 
-fn timeout(guest: &Guest, backtrace: Option<String>) -> Outcome {
-    // One that was stopped by its epoch computed.
-    let computing = guest.limits.computing_timeout.filter(|_| backtrace.is_some());
+fn timeout(guest: &Guest, computes: bool, backtrace: Option<String>) -> Outcome {
+    let computing = guest.limits.computing_timeout.filter(|_| computes);
     let limit = show_duration(computing.unwrap_or(guest.limits.timeout));
     let kind = if guest.limits.adapted && computing.is_none() { "adaptive limit" } else { "limit" };
     let message = format!("the attempt ran for its {kind} of {limit}");
@@ -141,7 +140,7 @@ fn fault(error: &wasmtime::Error, guest: &Guest) -> Outcome {
             return guest
                 .interrupter
                 .reason()
-                .map_or_else(|| timeout(guest, backtrace), Outcome::Interrupted);
+                .map_or_else(|| timeout(guest, true, backtrace), Outcome::Interrupted);
         }
         Some(Trap::OutOfFuel) => {
             let fuel = guest.limits.fuel.unwrap_or(u64::MAX);

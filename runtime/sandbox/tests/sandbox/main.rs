@@ -13,6 +13,7 @@ mod loading;
 mod outcomes;
 mod output;
 mod reach;
+mod replaced;
 mod reuse;
 mod services;
 mod support;
