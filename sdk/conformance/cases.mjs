@@ -189,6 +189,8 @@ export const cases = [
   },
   { name: 'what ends the instance', data: { op: 'throw', what: 'panic' }, failed: /./ },
   { name: 'another job after that', data: { op: 'return', value: 'fine' }, value: 'fine' },
+  { name: 'more memory than its limit', data: { op: 'hoard' }, failed: /^memory: the handler asked for more than its limit of 256 MiB/ },
+  { name: 'a job after that, too', data: { op: 'return', value: 'fine' }, value: 'fine' },
   { name: 'an operation that there is not', data: { op: 'nonsense' }, opts: { attempts: 3 }, failed: /nonsense/, check: ({ job }) => assert.equal(job.attemptsMade, 1) },
 
   // Types
@@ -202,5 +204,12 @@ export const cases = [
   { name: 'randomness differs between jobs and steps', data: [{ op: 'random' }, { op: 'random' }], value: (values, { seen }) => { for (const value of values) { assert.match(value, /^[0-9a-f]{32}$/); assert.ok(!seen.has(value)); seen.add(value); } }, times: 2 },
   { name: 'the soft timeout is seen', data: { op: 'untilCancelled' }, job: 'hasty', value: 'cancelled' },
   { name: 'the timeout', data: { op: 'sleep', ms: 60_000 }, job: 'hasty', failed: /^timeout: / },
+  {
+    name: 'waiting for what never comes', data: { op: 'never' }, job: 'hasty', failed: /./,
+    check({ job, language }) {
+      const said = { js: /^trap: the handler waits for a promise that nothing will settle/, go: /^trap: .*deadlock/ }[language];
+      assert.match(job.failedReason, said ?? /^timeout: /);
+    },
+  },
   { name: 'cancellation', data: { op: 'sleep', ms: 60_000 }, cancel: true, failed: /^cancelled/ },
 ];

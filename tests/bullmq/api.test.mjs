@@ -164,11 +164,14 @@ it.ours('the document describes the routes', async () => {
 });
 
 it.ours('errors have one form, and odd numbers are no harm', async () => {
-  for (const [method, where, status] of [
+  for (const [method, where, status, body] of [
     ['GET', `${base}/jobs`, 400], ['GET', '/api/v1/nothing', 404], ['PUT', '/api/v1/queues', 405],
-    ['DELETE', `${base}/jobs/nope`, 404], ['GET', `${base}/jobs/nope/logs`, 404], ['PATCH', `${base}/jobs/nope`, 400],
+    ['DELETE', `${base}/jobs/nope`, 404], ['GET', `${base}/jobs/nope/logs`, 404], ['PATCH', `${base}/jobs/nope`, 400, {}],
+    ['POST', '/api/v1/queues/nope/pause', 404], ['POST', '/api/v1/queues/nope/resume', 404], ['PATCH', '/api/v1/queues/nope/limits', 404, {}],
+    // One byte more than a body may have; what comes after it would be cut off together with the answer.
+    ['POST', `${base}/jobs`, 413, 'x'.repeat((16 << 20) - 1)],
   ]) {
-    const answer = await call(method, where, method === 'PATCH' ? {} : undefined);
+    const answer = await call(method, where, body);
     assert.equal(answer.status, status, `${method} ${where}`);
     assert.ok(Array.isArray(answer.body.problems), `${method} ${where}: ${JSON.stringify(answer.body)}`);
   }

@@ -14,6 +14,16 @@ const queue = lab.queue(v6, 'operated');
 const name = queue.name;
 const brisk = lab.queue(v6, 'brisk');
 
+it.ours('what is said of a queue that is not there is refused, and makes none', async () => {
+  const wrong = `${name}x`;
+  for (const said of [['pause', wrong], ['resume', wrong], ['limit', wrong, '--concurrency', '1']]) {
+    await assert.rejects(gristmill('queue', ...said), ({ stderr }) =>
+      stderr.includes(`there is no queue \`${wrong}\``) && stderr.includes(`did you mean \`${name}\`?`));
+  }
+  const there = (await gristmill('queue', 'list', '--json')).map((row) => row.queue);
+  assert.ok(there.includes(name) && !there.includes(wrong), there.join());
+});
+
 it.ours('a paused queue starts nothing until it is resumed', async () => {
   await gristmill('queue', 'pause', name);
   assert.equal(await queue.queue.isPaused(), true);

@@ -4,6 +4,7 @@
 
 mod core_dumps;
 mod deployments;
+mod document;
 mod error;
 mod events;
 mod guard;
@@ -24,6 +25,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{any, get};
 use gristmill_core::clock::Clock;
+use gristmill_core::units::show_size;
 use gristmill_queue::{AuditRow, Connection, Queue, check_queue_name};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -42,6 +44,7 @@ const MAX_PAGE: usize = 1_000;
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Gristmill", description = "Jobs, queues and schedulers of BullMQ queues."),
+    components(schemas(error::Problems)),
     tags(
         (name = "jobs", description = "Adding, looking, moving"),
         (name = "queues", description = "Whole queues"),
@@ -66,6 +69,7 @@ type Api = State<Arc<Pages>>;
 /// The routes, and the document that describes them.
 pub(crate) fn routes(pages: &Arc<Pages>) -> Router<Arc<Pages>> {
     let (router, document) = described().split_for_parts();
+    let document = document::with_errors(document);
     router
         .route("/api/v1/openapi.json", get(|| async move { Json(document) }))
         .route(
@@ -140,7 +144,15 @@ async fn in_time(request: Request, next: Next) -> Response {
     let late = || {
         ApiError::new(StatusCode::REQUEST_TIMEOUT, "the call took too long; what it had begun may be done")
     };
-    tokio::time::timeout(MAX_TIME, next.run(request)).await.unwrap_or_else(|_| late().into_response())
+    let answer = tokio::time::timeout(MAX_TIME, next.run(request)).await;
+    let answer = answer.unwrap_or_else(|_| late().into_response());
+    // The library says so in its own form.
+    if answer.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        let most = show_size(MAX_BODY as u64);
+        let large = format!("the body has more than {most}; add the jobs in several calls");
+        return ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, large).into_response();
+    }
+    answer
 }
 
 /// Parameters of the query, with errors in the API's form.
@@ -179,6 +191,15 @@ impl Pages {
         check_queue_name(name)?;
         Ok(Queue::new(self.connected().await?, &self.sources.prefix, name))
     }
+
+    /// A queue that is there or that this worker serves: what is said of any other would be said to nobody.
+    async fn known(&self, name: &str) -> ApiResult<Queue> {
+        let queue = self.queue(name).await?;
+        if self.sources.queues.iter().any(|served| served == name) || queue.exists().await? {
+            return Ok(queue);
+        }
+        Err(ApiError::missing(format!("there is no queue `{name}`")))
+    }
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -202,7 +223,8 @@ mod tests {
 
     #[test]
     fn every_route_is_described_and_says_what_it_answers() {
-        let document = described().split_for_parts().1;
+        let document = document::with_errors(described().split_for_parts().1);
+        assert!(document.components.as_ref().is_some_and(|parts| parts.schemas.contains_key("Problems")));
         let document = serde_json::to_value(&document).unwrap();
         let paths = document["paths"].as_object().unwrap();
         assert_eq!(paths.len(), 46);
@@ -210,7 +232,17 @@ mod tests {
             assert!(path.starts_with("/api/v1/"), "{path}");
             for (method, operation) in methods.as_object().unwrap() {
                 assert!(operation["summary"].is_string(), "{method} {path} has no summary");
-                assert!(!operation["responses"].as_object().unwrap().is_empty(), "{method} {path}");
+                let responses = operation["responses"].as_object().unwrap();
+                assert!(responses.keys().any(|status| status.starts_with('2')), "{method} {path}");
+                assert_eq!(
+                    responses.contains_key("413"),
+                    operation["requestBody"].is_object(),
+                    "{method} {path}"
+                );
+                for (status, response) in responses.iter().filter(|(status, _)| status.as_str() >= "400") {
+                    let form = &response["content"]["application/json"]["schema"]["$ref"];
+                    assert_eq!(form, "#/components/schemas/Problems", "{method} {path} {status}");
+                }
             }
         }
     }

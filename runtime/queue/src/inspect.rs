@@ -82,9 +82,11 @@ impl Queue {
         Ok(answers.chunks(STATES.len()).map(read).collect())
     }
 
-    /// Whether anybody has made the queue: BullMQ's clients keep facts of it in `meta`.
+    /// Whether anybody has made the queue: most of BullMQ's clients keep facts of it in `meta`, and each job that is added
+    /// counts in `id`.
     pub async fn exists(&self) -> Result<bool, QueueError> {
-        let found = self.connection.call(redis::cmd("EXISTS").arg(self.keys.key("meta"))).await?;
+        let (meta, id) = (self.keys.key("meta"), self.keys.key("id"));
+        let found = self.connection.call(redis::cmd("EXISTS").arg(meta).arg(id)).await?;
         Ok(integer(&found) > 0)
     }
 

@@ -48,7 +48,7 @@ struct Panic {
 #[derive(PartialEq, Eq)]
 enum Awaits {
     Nothing,
-    /// Rust: the line after the place.
+    /// Rust: the line after the place. JavaScript: the line after that an exception is there.
     Message,
     /// Go: the first line of the stack that names a file of the handler's.
     Place,
@@ -113,7 +113,7 @@ impl LogSink {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// Place and message of the last panic that stderr told of, as the runtimes of Rust, Go and C write it.
+    /// Place and message of the last panic that stderr told of, as the runtimes of Rust, Go, JavaScript and C write it.
     pub(crate) fn panic(&self) -> Option<String> {
         self.panic.lock().unwrap_or_else(PoisonError::into_inner).take().map(|panic| panic.text)
     }
@@ -179,7 +179,7 @@ impl LogSink {
     }
 }
 
-/// What a line tells that begins to tell of a panic: in Rust, in Go, or of a failed assertion in C.
+/// What a line tells that begins to tell of a panic: in Rust, in Go, of JavaScript's engine, or of a failed assertion in C.
 fn begun(line: &str) -> Option<Panic> {
     if let Some((_, place)) = line.split_once("' panicked at ").or_else(|| line.split_once(") panicked at "))
     {
@@ -189,6 +189,13 @@ fn begun(line: &str) -> Option<Panic> {
     if line.starts_with("panic: ") || line.starts_with("fatal error: ") {
         let text = format!("gave up: {}", cut(line, MAX_PANIC));
         return Some(Panic { text, awaits: Awaits::Place });
+    }
+    if line.starts_with("Error while (call) event loop error, but no exception is pending") {
+        let text = "waits for a promise that nothing will settle".to_owned();
+        return Some(Panic { text, awaits: Awaits::Nothing });
+    }
+    if line.starts_with("Exception while (call) event loop error") {
+        return Some(Panic { text: "threw where nothing catches:".to_owned(), awaits: Awaits::Message });
     }
     let said = line.strip_prefix("Assertion failed: ")?;
     let text = format!("failed an assertion: {}", cut(said, MAX_PANIC));
@@ -324,5 +331,12 @@ mod tests {
         assert_eq!(sink.panic().unwrap(), "failed an assertion: size > 0 (handler.c: total: 12)");
         sink.output(Level::Warn, b"fatal error: all goroutines are asleep - deadlock!\n");
         assert_eq!(sink.panic().unwrap(), "gave up: fatal error: all goroutines are asleep - deadlock!");
+        sink.output(
+            Level::Warn,
+            b"Error while (call) event loop error, but no exception is pending. Aborting, since that doesn't\n",
+        );
+        assert_eq!(sink.panic().unwrap(), "waits for a promise that nothing will settle");
+        sink.output(Level::Warn, b"Exception while (call) event loop error\nbundle.js:236:13 Error: late\n");
+        assert_eq!(sink.panic().unwrap(), "threw where nothing catches: bundle.js:236:13 Error: late");
     }
 }

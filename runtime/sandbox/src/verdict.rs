@@ -52,7 +52,10 @@ pub(crate) fn outcome(ending: Ending, guest: &Guest) -> Outcome {
         }
         Outcome::RateLimited { message, .. } => redact(message),
         Outcome::Deferred { reason, .. } => redact(reason),
-        Outcome::Stopped(stop) => redact(&mut stop.message),
+        Outcome::Stopped(stop) => {
+            redact(&mut stop.message);
+            stop.backtrace.iter_mut().for_each(redact);
+        }
         _ => {}
     }
     outcome
@@ -61,6 +64,11 @@ pub(crate) fn outcome(ending: Ending, guest: &Guest) -> Outcome {
 fn classified(ending: Ending, guest: &Guest) -> Outcome {
     match ending {
         Ending::Done(Ok(Ok(output))) => returned(output, guest.limits.output),
+        Ending::Done(Ok(Err(JobError::Retryable(said))))
+            if guest.memory.denied() && tells_of_memory(&said) =>
+        {
+            over_memory(guest, failure(said).detail)
+        }
         Ending::Done(Ok(Err(error))) => refused(error),
         Ending::Done(Err(error)) => fault(&error, guest),
         Ending::TimedOut { computes } => timeout(guest, computes, None),
@@ -154,9 +162,7 @@ fn fault(error: &wasmtime::Error, guest: &Guest) -> Outcome {
     }
     // A refused growth is rarely fatal at once: the guest's allocator gives up, or its start fails.
     if guest.memory.denied() {
-        let message =
-            format!("the handler asked for more than its limit of {}", show_size(guest.limits.memory));
-        return stop(StopReason::Memory, message, backtrace);
+        return over_memory(guest, backtrace);
     }
     if let Some(I32Exit(status)) = error.downcast_ref() {
         let mut message = format!("the handler exited with status {status} instead of returning");
@@ -185,6 +191,25 @@ fn fault(error: &wasmtime::Error, guest: &Guest) -> Outcome {
         None => cut(&text, MAX_FAULT).into_owned(),
     };
     stop(StopReason::Trap, message, backtrace)
+}
+
+/// Whether a handler's failure is what its language made of a refused growth: JavaScript and Python throw then, and what
+/// is thrown passes through the handler like any other error.
+fn tells_of_memory(said: &GuestFailure) -> bool {
+    let message = said.message.to_ascii_lowercase();
+    let words = [
+        "out of memory",
+        "cannot allocate memory",
+        "allocation failed",
+        "allocation size overflow",
+        "memoryerror",
+    ];
+    words.iter().any(|words| message.contains(words))
+}
+
+fn over_memory(guest: &Guest, backtrace: Option<String>) -> Outcome {
+    let message = format!("the handler asked for more than its limit of {}", show_size(guest.limits.memory));
+    stop(StopReason::Memory, message, backtrace)
 }
 
 /// One line a frame, innermost first: the function, then file and line if the handler has debug information.
@@ -227,6 +252,17 @@ mod tests {
             }
             (other, _) => panic!("{other:?}"),
         }
+    }
+
+    #[rstest::rstest]
+    #[case::javascript("out of memory", true)]
+    #[case::a_buffer_in_javascript("Array buffer allocation failed", true)]
+    #[case::python("MemoryError", true)]
+    #[case::c("Out of memory", true)]
+    #[case::anything_else("the mail server has no memory of us", false)]
+    fn failures_that_tell_of_memory(#[case] message: &str, #[case] tells: bool) {
+        let said = GuestFailure { message: message.to_owned(), code: None, detail: None };
+        assert_eq!(tells_of_memory(&said), tells);
     }
 
     #[test]

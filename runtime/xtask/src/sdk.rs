@@ -95,7 +95,7 @@ fn project(binary: &Path, folder: &Path, language: &Language) -> Result<Vec<Stri
     let component = format!("target/{name}.wasm");
     let ran = Instant::now();
     let output = gristmill(&["run", &component, "--data", "{\"to\":\"Ada\"}"]).output()?;
-    let (run, all) = (ran.elapsed(), began.elapsed());
+    let (answer, all) = (ran.elapsed(), began.elapsed());
     let told = String::from_utf8_lossy(&output.stdout);
     ensure!(
         told.trim() == "{\"greeting\":\"Hello Ada\"}",
@@ -107,13 +107,19 @@ fn project(binary: &Path, folder: &Path, language: &Language) -> Result<Vec<Stri
     let mut words = test.split(' ');
     let mut test = command(words.next().unwrap_or_default());
     let test = timed(test.args(words).current_dir(&directory))?;
+    if language.word == "js" {
+        // A package more: npm sorts all others anew, and drops those that nobody asked for.
+        let more = ["install", "--silent", "--no-fund", "--no-audit", "mustache"];
+        run(command("npm").args(more).current_dir(&directory))?;
+        run(&mut gristmill(&["build"]))?;
+    }
     let show = |time: Duration| format!("{:.1} s", time.as_secs_f64());
     let bound = if all > language.bound { "missed" } else { "met" };
     Ok(vec![
         language.word.to_owned(),
         show(new),
         show(build),
-        show(run),
+        show(answer),
         show(test),
         show(all),
         format!("{bound} ({})", show(language.bound)),

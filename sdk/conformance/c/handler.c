@@ -4,6 +4,7 @@
 #define _DEFAULT_SOURCE
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +108,14 @@ static gm_error throw_it(call *c) {
     abort();
 }
 
+static gm_error hoard(call *c) {
+    for (;;) {
+        void *kept = malloc(1 << 20);
+        if (kept == NULL) return ends_with(c, gm_retryable(strerror(errno)));
+        memset(kept, 1, 1 << 20);
+    }
+}
+
 static gm_error clock_now(call *c) {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -130,6 +139,11 @@ static void rest(int64_t ms) {
 
 static gm_error sleep_for(call *c) {
     rest(gm_need_int(c->step, "ms", 0, INT32_MAX, &c->misfit));
+    return null_after(c, (gm_error){0});
+}
+
+static gm_error never(call *c) {
+    rest(60000);
     return null_after(c, (gm_error){0});
 }
 
@@ -172,6 +186,8 @@ static operation *own_operation(const char *name) {
         {"print", print},
         {"fail", fail},
         {"throw", throw_it},
+        {"hoard", hoard},
+        {"never", never},
         {"clock", clock_now},
         {"random", random_bytes},
         {"sleep", sleep_for},

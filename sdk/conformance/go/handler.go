@@ -192,6 +192,17 @@ func throw(_ gristmill.Context, _ job, step *step) (any, error) {
 	}
 }
 
+func hoard(gristmill.Context, job, *step) (any, error) {
+	var kept [][]byte
+	for {
+		kept = append(kept, bytes.Repeat([]byte{1}, 1<<20))
+	}
+}
+
+func never(gristmill.Context, job, *step) (any, error) {
+	select {}
+}
+
 func once(ctx gristmill.Context, given job, step *step) (any, error) {
 	count, err := state.Increment(ctx, step.Key, 1, state.Forever)
 	if err != nil || count > 1 {

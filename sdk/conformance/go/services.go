@@ -96,6 +96,8 @@ func init() {
 		"httpStream": streamed,
 		"fail":       fail,
 		"throw":      throw,
+		"hoard":      hoard,
+		"never":      never,
 		"once":       once,
 		"clock":      func(gristmill.Context, job, *step) (any, error) { return time.Now().UnixMilli(), nil },
 		"random":     random,

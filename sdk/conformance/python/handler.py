@@ -152,6 +152,12 @@ def throw(step: Step, job: Job) -> NoReturn:
             os.abort()
 
 
+def hoard(step: Step, job: Job) -> NoReturn:
+    kept = []
+    while True:
+        kept.append(b"x" * (1 << 20))
+
+
 def once(step: Step, job: Job) -> object:
     return perform(step["step"], job) if state.increment(step["key"]) == 1 else None
 
@@ -201,6 +207,8 @@ STEPS: dict[str, Callable[[Step, Job], object]] = {
     "httpStream": ask_for_pieces,
     "fail": fail,
     "throw": throw,
+    "hoard": hoard,
+    "never": lambda _, __: time.sleep(60),
     "once": once,
     "clock": lambda _, __: time.time_ns() // 1_000_000,
     "random": lambda _, __: os.urandom(16).hex(),

@@ -82,6 +82,9 @@ async fn acknowledge(
     if note.len() > 1_024 {
         return Err(Failure::usage("a note has at most 1024 bytes"));
     }
+    if lasting.is_some_and(|time| time.as_millis() == 0) {
+        return Err(Failure::usage("`--for` is over at once; give a time such as `1h`, or leave it out"));
+    }
     let at_ms = Clock::System.now_ms();
     let until_ms = lasting.map(|time| at_ms + u64::try_from(time.as_millis()).unwrap_or(u64::MAX >> 1));
     let by = Acknowledgement { who: who(), at_ms, note, until_ms };

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gristmill_core::clock::Clock;
 use gristmill_core::config::Config;
-use gristmill_core::units::{show_duration, show_rate};
+use gristmill_core::units::{closest, show_duration, show_rate};
 use gristmill_queue::{AuditRow, CLEANED, Connection, MinuteCounts, Queue, STATES, Spared, queue_names};
 use serde::Serialize;
 use serde_json::json;
@@ -33,16 +33,23 @@ pub(crate) fn queue(command: QueueCommand, global: &Global) -> Result<ExitCode, 
 async fn run(command: QueueCommand, config: &Config, as_json: bool) -> Result<ExitCode, Failure> {
     let (connection, _) = Connection::open_at(&host::server(&config.redis)).await?;
     let queue = |name: &str| Queue::new(connection.clone(), &config.redis.prefix, name);
+    let known = async |name: &str| {
+        let queue = queue(name);
+        if config.queues.contains_key(name) || queue.exists().await? {
+            return Ok(queue);
+        }
+        Err(unknown(&connection, config, name).await?)
+    };
     let now = Clock::System.now_ms();
     match command {
         QueueCommand::List => list(&connection, config, as_json).await,
         QueueCommand::Show { queue: name } => show(&queue(&name), as_json).await,
         QueueCommand::Pause { queue: name } => {
-            queue(&name).pause(now).await?;
+            known(&name).await?.pause(now).await?;
             told_of(&connection, &format!("queue pause {name}")).await
         }
         QueueCommand::Resume { queue: name } => {
-            queue(&name).resume(now).await?;
+            known(&name).await?.resume(now).await?;
             told_of(&connection, &format!("queue resume {name}")).await
         }
         QueueCommand::Drain { queue: name, delayed } => {
@@ -59,7 +66,7 @@ async fn run(command: QueueCommand, config: &Config, as_json: bool) -> Result<Ex
             done("removed", removed.len() as u64, as_json)
         }
         QueueCommand::Limit { queue: name, concurrency, no_concurrency, rate, no_rate, hold } => {
-            let queue = queue(&name);
+            let queue = known(&name).await?;
             let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
             if concurrency.is_some() || no_concurrency {
                 queue.set_concurrency(concurrency).await?;
@@ -87,6 +94,17 @@ async fn run(command: QueueCommand, config: &Config, as_json: bool) -> Result<Ex
             }
         }
     }
+}
+
+/// What is said of a queue that is not there would be said to nobody.
+async fn unknown(connection: &Connection, config: &Config, name: &str) -> Result<Failure, Failure> {
+    let mut there = queue_names(connection, &config.redis.prefix).await?;
+    there.extend(config.queues.keys().cloned());
+    let hint = closest(name, there.iter().map(String::as_str)).map_or_else(
+        || "hint: `gristmill queue list` shows those that are there".to_owned(),
+        |near| format!("hint: did you mean `{near}`?"),
+    );
+    Ok(Failure::new(format!("there is no queue `{name}`\n{hint}")))
 }
 
 async fn show_limits(queue: &Queue, as_json: bool) -> Result<ExitCode, Failure> {

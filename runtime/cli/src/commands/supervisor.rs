@@ -1,5 +1,6 @@
 //! `gristmill supervisor`: starts and stops workers on this machine, as many as the queues need.
 
+use std::io;
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
@@ -71,9 +72,17 @@ async fn run(arguments: &SupervisorArguments, global: &Global, config: &Config) 
         if serving < wanted && tokio::time::Instant::now() >= not_before {
             for _ in serving..wanted {
                 let first = !workers.iter().any(|worker| worker.first);
-                workers.push(start(global, first)?);
+                match start(global, first) {
+                    Ok(worker) => workers.push(worker),
+                    Err(error) => {
+                        tracing::warn!(%error, "a worker could not be started; this is tried again in 5 s");
+                        not_before = tokio::time::Instant::now() + QUICK;
+                        break;
+                    }
+                }
             }
-            tracing::info!(workers = wanted, "workers started");
+            let serving = workers.iter().filter(|worker| !worker.leaving).count();
+            tracing::info!(workers = serving, "workers started");
         } else if serving > wanted {
             // The one with the known address stays, and of the others the youngest goes.
             let surplus = usize::try_from(serving - wanted).unwrap_or(0);
@@ -113,7 +122,7 @@ fn reap(workers: &mut Vec<Started>) -> Result<Vec<Started>, Failure> {
 }
 
 /// The first worker has the address of the configuration, the others any that is free.
-fn start(global: &Global, first: bool) -> Result<Started, Failure> {
+fn start(global: &Global, first: bool) -> io::Result<Started> {
     let program = std::env::current_exe()?;
     let mut command = Command::new(program);
     command.arg("worker").stdin(Stdio::null()).kill_on_drop(false);

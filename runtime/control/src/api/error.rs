@@ -3,7 +3,17 @@
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use gristmill_queue::{ErrorKind, QueueError, Refusal, Unmoved};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// What an error's body is.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Problems {
+    /// All of them in one line
+    error: String,
+    /// Each thing that is wrong
+    problems: Vec<String>,
+}
 
 /// A status and why.
 #[derive(Debug)]
@@ -65,7 +75,7 @@ impl From<Refusal> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.status, Json(json!({ "error": self.problems.join("; "), "problems": self.problems })))
-            .into_response()
+        let body = Problems { error: self.problems.join("; "), problems: self.problems };
+        (self.status, Json(body)).into_response()
     }
 }

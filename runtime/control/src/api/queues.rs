@@ -75,7 +75,7 @@ pub(super) async fn show(State(pages): Api, Path(name): Path<String>) -> ApiResu
     responses((status = 204))
 )]
 pub(super) async fn pause(State(pages): Api, Path(name): Path<String>) -> ApiResult<StatusCode> {
-    pages.queue(&name).await?.pause(now_ms()).await?;
+    pages.known(&name).await?.pause(now_ms()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -85,7 +85,7 @@ pub(super) async fn pause(State(pages): Api, Path(name): Path<String>) -> ApiRes
     responses((status = 204))
 )]
 pub(super) async fn resume(State(pages): Api, Path(name): Path<String>) -> ApiResult<StatusCode> {
-    pages.queue(&name).await?.resume(now_ms()).await?;
+    pages.known(&name).await?.resume(now_ms()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -223,7 +223,7 @@ pub(super) async fn limit(
     if body.concurrency == Some(Some(0)) {
         return Err(ApiError::bad("`concurrency` is at least 1; `null` lifts it, and a queue can be paused"));
     }
-    let queue = pages.queue(&name).await?;
+    let queue = pages.known(&name).await?;
     if let Some(concurrency) = body.concurrency {
         queue.set_concurrency(concurrency).await?;
     }

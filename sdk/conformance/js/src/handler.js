@@ -83,6 +83,8 @@ const steps = {
       default: return endless();
     }
   },
+  never: () => new Promise(() => {}),
+  hoard: () => endless(),
   once: ({ key, step }, job) => (state.increment(key) === 1 ? perform(step, job) : undefined),
   clock: () => Date.now(),
   random: () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join(''),

@@ -73,6 +73,16 @@ fn perform(job: &Job, step: Value) -> Result<Value, JobError> {
             std::thread::sleep(duration(&step, "ms").unwrap_or_default());
             Ok(Value::Null)
         }
+        "never" => {
+            std::thread::sleep(Duration::from_secs(60));
+            Ok(Value::Null)
+        }
+        "hoard" => {
+            let mut kept = Vec::new();
+            loop {
+                kept.push(std::hint::black_box(vec![1_u8; 1 << 20]));
+            }
+        }
         "untilCancelled" => {
             while !context::cancelled() {
                 std::thread::sleep(Duration::from_millis(10));
