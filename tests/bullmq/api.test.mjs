@@ -73,6 +73,8 @@ it.ours('jobs are shown, listed, changed, retried, promoted, cancelled and remov
   assert.equal((await call('POST', `${base}/jobs/${id}/retry`)).status, 204);
   await queue.inState({ id }, 'completed');
   assert.equal((await call('POST', `${base}/jobs/${id}/retry`)).status, 409);
+  assert.equal((await call('PATCH', `${base}/jobs/${id}`, { priority: 5 })).status, 409, 'a finished job has no priority');
+  assert.equal((await queue.fresh(id)).priority, 0);
 
   const { body: later } = await call('POST', `${base}/jobs`, { name: 'n', data: value(1), opts: { delay: 3_600_000 } });
   assert.equal((await call('PATCH', `${base}/jobs/${later.id}`, { priority: 3, delay_ms: 7_200_000 })).status, 204);

@@ -16,7 +16,8 @@ const brisk = lab.queue(v6, 'brisk');
 
 it.ours('what is said of a queue that is not there is refused, and makes none', async () => {
   const wrong = `${name}x`;
-  for (const said of [['pause', wrong], ['resume', wrong], ['limit', wrong, '--concurrency', '1']]) {
+  for (const said of [['pause', wrong], ['resume', wrong], ['limit', wrong, '--concurrency', '1'], ['show', wrong], ['drain', wrong],
+    ['clean', wrong, '--state', 'completed'], ['obliterate', wrong, '--yes']]) {
     await assert.rejects(gristmill('queue', ...said), ({ stderr }) =>
       stderr.includes(`there is no queue \`${wrong}\``) && stderr.includes(`did you mean \`${name}\`?`));
   }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use gristmill_core::clean::clean_lines;
 use gristmill_core::config::{Loaded, Severity};
 use gristmill_queue::{ErrorKind, PrivateRedisError, QueueError};
 
@@ -61,7 +62,7 @@ impl fmt::Display for Failure {
             if i > 0 {
                 writeln!(f)?;
             }
-            write!(f, "error: {line}")?;
+            write!(f, "error: {}", clean_lines(line))?;
         }
         Ok(())
     }

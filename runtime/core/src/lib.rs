@@ -6,6 +6,7 @@ pub mod alert;
 pub mod anomaly;
 pub mod backoff;
 pub mod breaker;
+pub mod clean;
 pub mod clock;
 pub mod config;
 pub mod core_dump;

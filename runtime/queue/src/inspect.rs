@@ -15,6 +15,12 @@ use crate::turn::{integer, number, text};
 pub const STATES: [&str; 8] =
     ["waiting", "active", "prioritized", "delayed", "waiting-children", "completed", "failed", "paused"];
 
+/// The state of [`STATES`] that has this name, or this one in BullMQ's calls: `wait` is `waiting`.
+#[must_use]
+pub fn state_named(name: &str) -> Option<&'static str> {
+    STATES.into_iter().find(|state| *state == if name == "wait" { "waiting" } else { name })
+}
+
 /// A job as it stands in Redis.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct JobView {

@@ -48,7 +48,7 @@ pub use core_dumps::CoreDumpError;
 pub use deployments::{CanaryCounts, ChangeError, DeploymentChanges, Target};
 pub use error::{ErrorKind, QueueError};
 pub use events::{EventReader, QueueEvent};
-pub use inspect::{JobView, STATES, queue_names};
+pub use inspect::{JobView, STATES, queue_names, state_named};
 pub use keys::Keys;
 pub use limiter::{Gates, LimitCall, LimiterSlice, LimiterView, Line, TierView, Verdict, charge};
 pub use locks::{Lock, Stalled};
@@ -56,7 +56,7 @@ pub use modules::ModuleStoreError;
 pub use monitor::{
     AlertChange, AnomalyRow, Message, Monitor, RunningJob, ScalingRow, WORKER_TTL_MS, WorkerBeat,
 };
-pub use operate::{CLEANED, Finished, QueueLimits, Spared, Unmoved};
+pub use operate::{Finished, QueueLimits, Spared, Unmoved};
 pub use presence::{announce, client_name};
 pub use private::{PrivateRedis, PrivateRedisError};
 pub use report::Report;

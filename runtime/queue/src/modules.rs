@@ -8,10 +8,12 @@ use gristmill_core::deployment::{MAX_MODULE_BYTES, ModuleInfo, digest_of, is_dig
 use crate::blobs::{BlobError, CHUNK, chunks};
 use crate::connection::Connection;
 use crate::error::QueueError;
-use crate::turn::text;
+use crate::script::LEAD;
+use crate::turn::{integer, text};
 use crate::usage::pairs;
 
 const INDEX: &str = "gristmill:{registry}:modules";
+const PUSHING: &str = "gristmill:{registry}:pushing:";
 
 /// Why a module was not stored or read.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +111,24 @@ impl Connection {
             .ok()
             .filter(|info: &ModuleInfo| info.digest == digest)
             .ok_or_else(|| damaged(digest, "what is known of it cannot be read"))
+    }
+
+    /// Asks for the turn to push this module, for `ttl_ms`; at most one has it at a time, by `id`. A module has one name,
+    /// so nobody may store it under another while somebody deploys it. Asked again it is renewed, or lost to somebody who
+    /// got it after `ttl_ms`.
+    pub async fn take_push_turn(&self, digest: &str, id: &str, ttl_ms: u64) -> Result<bool, QueueError> {
+        let key = format!("{PUSHING}{digest}");
+        let mut call = LEAD.call_on(&key);
+        call.arg(id).arg(ttl_ms);
+        Ok(integer(&call.send(self).await?) == 1)
+    }
+
+    /// Gives the turn to whoever asks next. Repeating it changes nothing.
+    pub async fn end_push_turn(&self, digest: &str, id: &str) -> Result<(), QueueError> {
+        let key = format!("{PUSHING}{digest}");
+        let mut call = LEAD.call_on(&key);
+        call.arg(id).arg(0);
+        call.send(self).await.map(drop)
     }
 
     /// What is known of every module, by digest.

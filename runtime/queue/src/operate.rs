@@ -58,10 +58,6 @@ impl Finished {
     }
 }
 
-/// States that [`Queue::clean`] cleans, as BullMQ names them.
-pub const CLEANED: [&str; 8] =
-    ["completed", "failed", "waiting-children", "delayed", "prioritized", "wait", "paused", "active"];
-
 /// Why a queue is not obliterated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spared {
@@ -265,7 +261,7 @@ impl Queue {
         self.moved(&call.arg(id).arg(u8::from(children)).send(&self.connection).await?)
     }
 
-    /// Removes at most `limit` jobs of a state (one of [`CLEANED`]) that are older than `grace_ms`; answers their ids.
+    /// Removes at most `limit` jobs of a state (one of [`crate::STATES`]) that are older than `grace_ms`; answers their ids.
     /// Running jobs and schedulers' next jobs stay. `removed` is told after each call.
     pub async fn clean(
         &self,
@@ -279,7 +275,10 @@ impl Queue {
         loop {
             let left = limit.saturating_sub(ids.len() as u64).min(PAGE);
             let mut call = CLEAN.call(&self.keys, now_ms);
-            call.arg(state).arg(now_ms.saturating_sub(grace_ms)).arg(left).arg(from);
+            call.arg(if state == "waiting" { "wait" } else { state })
+                .arg(now_ms.saturating_sub(grace_ms))
+                .arg(left)
+                .arg(from);
             let Value::Array(answer) = call.send(&self.connection).await? else {
                 return Err(self.connection.unfit("cleaned"));
             };

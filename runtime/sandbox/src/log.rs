@@ -1,6 +1,5 @@
 //! The log of one attempt: what the guest writes through `log`, to stdout and to stderr, as lines under one ceiling.
 
-mod clean;
 mod lines;
 pub(crate) mod redact;
 pub(crate) mod stdio;
@@ -11,6 +10,7 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use gristmill_core::clean::clean;
 use gristmill_core::units::cut;
 
 use self::lines::LineBuffer;
@@ -154,7 +154,7 @@ impl LogSink {
         if !self.host.enabled(level) {
             return;
         }
-        let line = clean::clean(line);
+        let line = clean(line);
         if line.trim().is_empty() {
             return;
         }

@@ -6,10 +6,11 @@ use std::time::Duration;
 use gristmill_core::clock::Clock;
 use gristmill_core::config::Config;
 use gristmill_core::retry::POISON;
-use gristmill_queue::{Connection, Finished, JobView, Queue, STATES, Unmoved};
+use gristmill_queue::{Connection, Finished, JobView, Queue, Unmoved};
 use serde_json::json;
 
 use crate::arguments::{FlowCommand, Global, JobCommand, ListArguments};
+use crate::commands::queue::state_by_name;
 use crate::failure::{FAILED, Failure};
 use crate::{host, output, settings};
 
@@ -176,9 +177,7 @@ async fn list(queue: &Queue, arguments: &ListArguments, as_json: bool) -> Result
     let jobs = if arguments.poison {
         poison(queue, arguments.from, arguments.count).await?
     } else {
-        let state = STATES.into_iter().find(|state| *state == arguments.state).ok_or_else(|| {
-            Failure::usage(format!("`{}` is no state; choose one of {}", arguments.state, STATES.join(", ")))
-        })?;
+        let state = state_by_name(&arguments.state)?;
         let (jobs, read) = queue.jobs(state, arguments.from, arguments.count).await?;
         if read > 0 && read < arguments.count && queue.page(state, arguments.from + read, 1).await?.len() == 1
         {
@@ -243,7 +242,7 @@ async fn logs(
         return Ok(ExitCode::SUCCESS);
     }
     for line in &lines {
-        anstream::println!("{line}");
+        output::text(line);
     }
     if (from + lines.len()) < usize::try_from(total).unwrap_or(usize::MAX) {
         anstream::eprintln!("{total} lines in all; go on with `--from {}`", from + lines.len());
@@ -265,10 +264,10 @@ async fn show(queue: &Queue, id: &str, as_json: bool) -> Result<ExitCode, Failur
     output::table(["field", "value"], state.into_iter().chain(fields.into_iter().map(|(k, v)| [k, v])));
     let failures: Vec<String> = serde_json::from_str(&failures).unwrap_or_default();
     for (number, failure) in (1..).zip(failures) {
-        anstream::println!("failure {number}: {failure}");
+        output::text(&format!("failure {number}: {failure}"));
     }
     for line in view.logs {
-        anstream::println!("{line}");
+        output::text(&line);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use gristmill_core::clock::Clock;
 use gristmill_core::config::Config;
 use gristmill_core::units::{closest, show_duration, show_rate};
-use gristmill_queue::{AuditRow, CLEANED, Connection, MinuteCounts, Queue, STATES, Spared, queue_names};
+use gristmill_queue::{AuditRow, Connection, MinuteCounts, Queue, STATES, Spared, queue_names, state_named};
 use serde::Serialize;
 use serde_json::json;
 
@@ -43,7 +43,7 @@ async fn run(command: QueueCommand, config: &Config, as_json: bool) -> Result<Ex
     let now = Clock::System.now_ms();
     match command {
         QueueCommand::List => list(&connection, config, as_json).await,
-        QueueCommand::Show { queue: name } => show(&queue(&name), as_json).await,
+        QueueCommand::Show { queue: name } => show(&known(&name).await?, as_json).await,
         QueueCommand::Pause { queue: name } => {
             known(&name).await?.pause(now).await?;
             told_of(&connection, &format!("queue pause {name}")).await
@@ -53,16 +53,13 @@ async fn run(command: QueueCommand, config: &Config, as_json: bool) -> Result<Ex
             told_of(&connection, &format!("queue resume {name}")).await
         }
         QueueCommand::Drain { queue: name, delayed } => {
-            let removed = queue(&name).drain(delayed, told("removed"), now).await?;
+            let removed = known(&name).await?.drain(delayed, told("removed"), now).await?;
             done("removed", removed, as_json)
         }
         QueueCommand::Clean { queue: name, state, grace, limit } => {
-            if !CLEANED.contains(&state.as_str()) {
-                let known = CLEANED.join(", ");
-                return Err(Failure::usage(format!("`{state}` is no state; choose one of {known}")));
-            }
+            let state = state_by_name(&state)?;
             let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-            let removed = queue(&name).clean(&state, grace_ms, limit, told("removed"), now).await?;
+            let removed = known(&name).await?.clean(state, grace_ms, limit, told("removed"), now).await?;
             done("removed", removed.len() as u64, as_json)
         }
         QueueCommand::Limit { queue: name, concurrency, no_concurrency, rate, no_rate, hold } => {
@@ -80,10 +77,11 @@ async fn run(command: QueueCommand, config: &Config, as_json: bool) -> Result<Ex
             show_limits(&queue, as_json).await
         }
         QueueCommand::Obliterate { queue: name, force, yes } => {
+            let queue = known(&name).await?;
             if !yes {
                 confirm(&name)?;
             }
-            match queue(&name).obliterate(force, now).await? {
+            match queue.obliterate(force, now).await? {
                 Ok(()) => Ok(ExitCode::SUCCESS),
                 Err(Spared::Running) => Err(Failure::new(format!(
                     "jobs of `{name}` are running; it is paused now: wait for them, or add `--force`"
@@ -94,6 +92,12 @@ async fn run(command: QueueCommand, config: &Config, as_json: bool) -> Result<Ex
             }
         }
     }
+}
+
+/// A state by its name.
+pub(crate) fn state_by_name(name: &str) -> Result<&'static str, Failure> {
+    state_named(name)
+        .ok_or_else(|| Failure::usage(format!("`{name}` is no state; choose one of {}", STATES.join(", "))))
 }
 
 /// What is said of a queue that is not there would be said to nobody.

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use gristmill_core::clean::clean_lines;
 use gristmill_core::clock::Clock;
 use gristmill_core::job::Job;
 use gristmill_core::limits::Limits;
@@ -131,7 +132,7 @@ fn show(report: &Report, json: bool) -> Result<ExitCode, Failure> {
             peak_memory_bytes: report.peak_memory,
         })?;
     } else if let Some(returned) = returned {
-        anstream::println!("{}", String::from_utf8_lossy(returned));
+        output::text(&String::from_utf8_lossy(returned));
     }
     let fuel = report.fuel.map(|fuel| format!(", {fuel} fuel")).unwrap_or_default();
     anstream::eprintln!(
@@ -141,7 +142,7 @@ fn show(report: &Report, json: bool) -> Result<ExitCode, Failure> {
         show_size(report.peak_memory)
     );
     if let Some(reason) = reason {
-        anstream::eprintln!("{reason}");
+        anstream::eprintln!("{}", clean_lines(&reason));
     }
     Ok(if returned.is_some() { ExitCode::SUCCESS } else { FAILED.into() })
 }

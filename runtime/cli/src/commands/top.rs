@@ -3,7 +3,6 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use comfy_table::{ContentArrangement, Table, presets};
 use gristmill_core::alert::Alert;
 use gristmill_core::clock::Clock;
 use gristmill_core::sample::{Sample, Series};
@@ -103,7 +102,7 @@ fn render(glance: &Glance) -> String {
     });
     let head =
         ["queue", "waiting", "active", "delayed", "failed", "oldest", "per min", "errors", "P95", "workers"];
-    parts.push(table(&head, queues));
+    parts.push(output::rendered(&head, queues));
     let workers = glance.workers.iter().map(|worker| {
         let longest = worker.running.iter().min_by_key(|job| job.started_ms);
         let longest = longest.map_or_else(String::new, |job| {
@@ -119,7 +118,7 @@ fn render(glance: &Glance) -> String {
             longest,
         ]
     });
-    parts.push(table(&["worker", "state", "slots", "memory", "CPU", "longest attempt"], workers));
+    parts.push(output::rendered(&["worker", "state", "slots", "memory", "CPU", "longest attempt"], workers));
     if !glance.alerts.is_empty() {
         let alerts = glance.alerts.iter().map(|alert| {
             let known =
@@ -127,19 +126,9 @@ fn render(glance: &Glance) -> String {
             let queue = alert.queue.clone().unwrap_or_default();
             vec![alert.severity.as_str().to_owned(), queue, alert.summary.clone(), known]
         });
-        parts.push(table(&["alert", "queue", "what", ""], alerts));
+        parts.push(output::rendered(&["alert", "queue", "what", ""], alerts));
     }
     parts.join("\n")
-}
-
-fn table(head: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(head.iter().copied());
-    rows.for_each(|row| {
-        table.add_row(row);
-    });
-    table.to_string()
 }
 
 #[cfg(test)]

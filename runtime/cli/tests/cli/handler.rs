@@ -229,6 +229,39 @@ async fn two_pushes_at_the_same_time_come_one_after_the_other() {
     assert_eq!((shown["revision"].as_u64(), shown["previous"].as_array().unwrap().len()), (Some(4), 3));
 }
 
+/// The handler is named by the job type: one of the two must be told that the file has another name by now, whoever is first.
+#[tokio::test]
+async fn one_file_pushed_to_two_handlers_at_once_serves_one() {
+    let registry = Registry::start("[queues.other.jobs.\"*\"]\nhandler = \"other\"\n").await;
+    for n in 1..=5 {
+        let file = registry.version(n).display().to_string();
+        let running = ["q", "other"].map(|queue| {
+            let arguments =
+                ["--config", registry.config.as_str(), "handler", "push", &file, "--queue", queue];
+            gristmill(&arguments).stderr(std::process::Stdio::piped()).spawn().unwrap()
+        });
+        let outputs = running.map(|child| child.wait_with_output().unwrap());
+        let refused: Vec<_> = outputs.iter().filter(|output| !output.status.success()).collect();
+        assert_eq!(refused.len(), 1, "{outputs:?}");
+        let why = String::from_utf8_lossy(&refused[0].stderr);
+        assert!(why.contains("so it cannot be"), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn the_same_push_twice_at_once_succeeds_twice() {
+    let registry = Registry::start("").await;
+    let file = registry.version(1).display().to_string();
+    let running = [(); 3].map(|()| {
+        let arguments = ["--config", registry.config.as_str(), "handler", "push", &file, "--queue", "q"];
+        gristmill(&arguments).stderr(std::process::Stdio::piped()).spawn().unwrap()
+    });
+    for child in running {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
 /// Keys, and a configuration that trusts the first.
 async fn signed() -> (Registry, [std::path::PathBuf; 2]) {
     let registry =

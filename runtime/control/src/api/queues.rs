@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Json;
 use gristmill_core::config::Role;
 use gristmill_core::units::parse_rate;
-use gristmill_queue::{CLEANED, Finished, MinuteCounts, Queue, QueueLimits, STATES, Spared, queue_names};
+use gristmill_queue::{Finished, MinuteCounts, Queue, QueueLimits, STATES, Spared, queue_names, state_named};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -116,7 +116,7 @@ pub(super) async fn drain(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CleanBody {
-    /// completed, failed, wait, paused, active, delayed, prioritized or waiting-children
+    /// completed, failed, waiting, paused, active, delayed, prioritized or waiting-children
     state: String,
     /// Only jobs older than this
     #[serde(default)]
@@ -136,13 +136,12 @@ pub(super) async fn clean(
     body: Bytes,
 ) -> ApiResult<Json<Value>> {
     let body: CleanBody = required(&body)?;
-    if !CLEANED.contains(&body.state.as_str()) {
-        let known = CLEANED.join(", ");
-        return Err(ApiError::bad(format!("`{}` is no state; choose one of {known}", body.state)));
-    }
+    let state = state_named(&body.state).ok_or_else(|| {
+        ApiError::bad(format!("`{}` is no state; choose one of {}", body.state, STATES.join(", ")))
+    })?;
     let queue = pages.queue(&name).await?;
     let limit = body.limit.unwrap_or(10_000);
-    let removed = queue.clean(&body.state, body.grace_ms, limit, |_| {}, now_ms()).await?;
+    let removed = queue.clean(state, body.grace_ms, limit, |_| {}, now_ms()).await?;
     Ok(Json(json!({ "removed": removed.len() })))
 }
 

@@ -48,6 +48,9 @@ end
 
 function actions.priority()
   local priority, front = tonumber(ARGV[5]), ARGV[6] == "1"
+  if call("ZSCORE", base .. "completed", id) or call("ZSCORE", base .. "failed", id) then
+    return -3
+  end
   call("HSET", key, "priority", priority)
   if call("ZREM", base .. "prioritized", id) == 0 and call("LREM", base .. "wait", -1, id) == 0 then
     return 1

@@ -25,12 +25,16 @@ def _refuse(word: str) -> Any:
     raise JsonError(f"`{word}` is not JSON")
 
 
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+"""Made once: `json.loads` makes one for each text that wants anything of its own."""
+
+
 def parse(text: bytes) -> Any:
     """The value of a JSON text in UTF-8; `JsonError` says what is wrong with any other."""
     if text.count(b"[") + text.count(b"{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
         raise JsonError(f"the JSON has more than {MAX_DEPTH} levels")
     try:
-        return json.loads(text.decode("utf-8"), parse_constant=_refuse)
+        return _DECODER.decode(text.decode("utf-8"))
     except JsonError:
         raise
     except UnicodeDecodeError as error:
@@ -80,8 +84,7 @@ def write(value: object) -> bytes:
         if type(value) not in _SCALARS and _too_deep(value):
             raise RecursionError
         # Without spaces, as other languages write it: `state.compare_and_set` compares texts.
-        text = json.dumps(value, default=_plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return text.encode("utf-8")
+        return _ENCODER.encode(value).encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:
         # Only a second, slower walk knows the place.
         try:
@@ -117,6 +120,9 @@ def _plain(value: object) -> object:
         dumped: object = dump(mode="json")
         return dumped
     raise TypeError
+
+
+_ENCODER = json.JSONEncoder(default=_plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def _check(value: object, path: str, parents: list[int]) -> None:

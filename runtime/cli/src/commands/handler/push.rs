@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gristmill_core::clock::Clock;
 use gristmill_core::config::{Config, Handler, JobType};
@@ -26,6 +27,10 @@ use crate::host;
 
 /// Modules that no deployment needs are kept this long: whoever pushes may not have deployed yet.
 const KEPT_MS: u64 = 24 * 3_600_000;
+/// How long one may push a file before another may: one that was killed leaves its turn.
+const TURN_MS: u64 = 60_000;
+/// How often it is looked whether the turn is free.
+const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) async fn push(
     arguments: &PushArguments,
@@ -56,7 +61,41 @@ pub(super) async fn push(
     };
     tell_of_imports(&info, job_type);
     let (connection, _) = Connection::open_at(&host::server(&config.redis)).await?;
-    has_one_name(&connection, &info, &target).await?;
+    let me = format!("{} {} {now_ms}", who(), std::process::id());
+    in_turn(&connection, &info.digest, &me).await?;
+    let done = deploy(arguments, &connection, &info, &wasm, &target, &me, global).await;
+    // It would be over by itself.
+    let _ = connection.end_push_turn(&info.digest, &me).await;
+    done
+}
+
+/// Waits until nobody else pushes this file.
+async fn in_turn(connection: &Connection, digest: &str, me: &str) -> Result<(), Failure> {
+    let mut looks = tokio::time::interval(LOOK);
+    for look in 0.. {
+        looks.tick().await;
+        if connection.take_push_turn(digest, me, TURN_MS).await? {
+            break;
+        }
+        if look == 10 {
+            anstream::eprintln!("somebody else pushes this file; it waits for that, for a minute at most");
+        }
+    }
+    Ok(())
+}
+
+/// Stores the module and changes the deployment.
+async fn deploy(
+    arguments: &PushArguments,
+    connection: &Connection,
+    info: &ModuleInfo,
+    wasm: &[u8],
+    target: &Target,
+    me: &str,
+    global: &Global,
+) -> Result<ExitCode, Failure> {
+    let now_ms = info.at_ms;
+    has_one_name(connection, info, target).await?;
     let change = match arguments.canary {
         None => Change::Deploy { digest: info.digest.clone() },
         Some(percent) => Change::Try(Canary {
@@ -69,28 +108,33 @@ pub(super) async fn push(
         }),
     };
     // What would be refused is refused before megabytes are sent.
-    let before = connection.deployment(&target).await?;
+    let before = connection.deployment(target).await?;
     let next = Deployment::change(before.as_ref(), &change);
     if let (Err(Refusal::Already(_)), None, Some(now)) = (&next, arguments.canary, &before) {
         // What Redis may have lost of it is there again.
-        store(&connection, &info, &wasm).await?;
+        store(connection, info, wasm).await?;
         anstream::eprintln!("it is the stable version already");
-        told(&target, now, global)?;
+        told(target, now, global)?;
         return Ok(ExitCode::SUCCESS);
     }
     next.map_err(|refusal| Failure::new(format!("{target}: {refusal}")))?;
-    store(&connection, &info, &wasm).await?;
+    store(connection, info, wasm).await?;
+    if !connection.take_push_turn(&info.digest, me, TURN_MS).await? {
+        return Err(Failure::new(format!(
+            "{target}: pushing took so long that somebody else began; try again"
+        )));
+    }
     let changed = connection
-        .change_deployment(&target, &change, (&info.by, &arguments.change.reason), None, now_ms)
+        .change_deployment(target, &change, (&info.by, &arguments.change.reason), None, now_ms)
         .await
         .map_err(Failure::new)?;
-    forget_old(&connection, &info, now_ms).await?;
+    forget_old(connection, info, now_ms).await?;
     if !global.json {
         let version = info.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
         anstream::println!("{}{version}: {}, {}", info.name, info.digest, show_size(info.size));
     }
     if let Some(deployment) = changed {
-        told(&target, &deployment, global)?;
+        told(target, &deployment, global)?;
     }
     Ok(ExitCode::SUCCESS)
 }

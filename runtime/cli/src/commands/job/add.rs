@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use gristmill_core::backoff::Backoff;
+use gristmill_core::clean::clean_lines;
 use gristmill_core::clock::Clock;
 use gristmill_core::config::{Config, Handler};
 use gristmill_core::new_job::NewJobOptions;
@@ -147,10 +148,10 @@ fn tell(id: &str, state: &str, returned: &str, reason: &str, as_json: bool) -> R
         let reason = (!completed).then_some(reason);
         output::json(&json!({ "id": id, "state": state, "returned": value, "failedReason": reason }))?;
     } else if completed {
-        anstream::println!("{returned}");
+        output::text(returned);
     }
     if !completed {
-        anstream::eprintln!("job {id} failed: {reason}");
+        anstream::eprintln!("job {id} failed: {}", clean_lines(reason));
         return Ok(FAILED.into());
     }
     Ok(ExitCode::SUCCESS)

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 /// `text` without control characters and terminal escape sequences; tabs stay.
-pub(super) fn clean(text: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn clean(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unwanted) {
         return text.into();
     }
@@ -48,6 +49,15 @@ fn skip_to_terminator(rest: &mut impl Iterator<Item = char>) {
             return;
         }
     }
+}
+
+/// Text of several lines, each of them clean.
+#[must_use]
+pub fn clean_lines(text: &str) -> Cow<'_, str> {
+    if !text.contains(|c| c != '\n' && is_unwanted(c)) {
+        return text.into();
+    }
+    text.split('\n').map(clean).collect::<Vec<_>>().join("\n").into()
 }
 
 #[cfg(test)]
