@@ -112,7 +112,11 @@ pub(super) const COUNT: Kind<u64> = Kind {
 
 /// A whole number, as a variable gives it.
 pub(super) fn parse_count(text: &str) -> Result<u64, String> {
-    text.trim().parse::<u64>().map_err(|_| format!("`{text}` is not a whole number"))
+    let text = text.trim();
+    text.parse().map_err(|_| match text.strip_prefix('-').map(str::parse::<u64>) {
+        Some(Ok(_)) => format!("`{text}` is below zero"),
+        _ => format!("`{text}` is not a whole number"),
+    })
 }
 
 /// Jobs per time.

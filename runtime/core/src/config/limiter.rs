@@ -349,7 +349,8 @@ fn host(value: &DeValue<'_>) -> Result<HttpEntry, String> {
         other => return Err(format!("{} is not a host, or a table with one", kind_of(other))),
     }
     if entry.host.is_empty() {
-        return Err("a `host` is missing".to_owned());
+        let text = matches!(value, DeValue::String(_));
+        return Err(if text { "one of the hosts is empty" } else { "a `host` is missing" }.to_owned());
     }
     Ok(entry)
 }

@@ -52,8 +52,9 @@ impl Loaded {
 pub fn load(input: &Input<'_>) -> Loaded {
     let (file, text) = input.file.map_or((Path::new("gristmill.toml"), ""), |f| f);
     let shown = file.display().to_string();
+    let line_ends = text.match_indices('\n').map(|(at, _)| at).collect();
     let mut reader =
-        Reader { file: &shown, text, env: &input.env, problems: Vec::new(), effective: Vec::new() };
+        Reader { file: &shown, line_ends, env: &input.env, problems: Vec::new(), effective: Vec::new() };
     let (table, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         let line = error.span().map_or(1, |span| reader.line(span.start));

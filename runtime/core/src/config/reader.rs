@@ -83,7 +83,8 @@ pub(super) struct Section<'a> {
 /// The file, the environment, and what has been found out so far.
 pub(super) struct Reader<'a> {
     pub file: &'a str,
-    pub text: &'a str,
+    /// Where each line of the file ends.
+    pub line_ends: Vec<usize>,
     pub env: &'a BTreeMap<String, String>,
     pub problems: Vec<Problem>,
     pub effective: Vec<Effective>,
@@ -114,7 +115,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn line(&self, offset: usize) -> usize {
-        self.text.as_bytes().iter().take(offset).filter(|b| **b == b'\n').count() + 1
+        self.line_ends.partition_point(|end| *end < offset) + 1
     }
 
     pub(super) fn at(&self, line: usize) -> String {

@@ -75,6 +75,9 @@ fn odd_definitions(#[case] text: &str, #[case] expected: &str) {
 #[case("allow = { limiters = [\"x\"] }", "no limiter is called `x`")]
 #[case("allow = { http = [{ host = \"a.com\", limiter = \"x\" }] }", "no limiter is called `x`")]
 #[case("allow = { http = [{ limiter = \"email\" }] }", "a `host` is missing")]
+#[case("allow = { http = [\"a.com\", \"\"] }", "one of the hosts is empty")]
+#[case("retry = { max_timeouts = -3 }", "`-3` is below zero")]
+#[case("retry = { max_timeouts = 1.5 }", "is not a whole number")]
 fn odd_uses(#[case] line: &str, #[case] expected: &str) {
     let (_, problems) = loaded(&format!("[limiters.email]\ntiers = [\"10/s\"]\n{JOBS}{line}\n"), &[]);
     assert!(problems.iter().any(|problem| problem.contains(expected)), "{problems:?}");
