@@ -15,10 +15,11 @@ use crate::turn::{integer, number, text};
 pub const STATES: [&str; 8] =
     ["waiting", "active", "prioritized", "delayed", "waiting-children", "completed", "failed", "paused"];
 
-/// The state of [`STATES`] that has this name, or this one in BullMQ's calls: `wait` is `waiting`.
-#[must_use]
-pub fn state_named(name: &str) -> Option<&'static str> {
-    STATES.into_iter().find(|state| *state == if name == "wait" { "waiting" } else { name })
+/// The state of [`STATES`] that has this name, or this one in BullMQ's calls: `wait` is `waiting`. [`QueueError::Job`] for
+/// any other.
+pub fn state_named(name: &str) -> Result<&'static str, QueueError> {
+    let known = STATES.into_iter().find(|state| *state == if name == "wait" { "waiting" } else { name });
+    known.ok_or_else(|| QueueError::Job(format!("`{name}` is no state; choose one of {}", STATES.join(", "))))
 }
 
 /// A job as it stands in Redis.

@@ -6,11 +6,10 @@ use std::time::Duration;
 use gristmill_core::clock::Clock;
 use gristmill_core::config::Config;
 use gristmill_core::retry::POISON;
-use gristmill_queue::{Connection, Finished, JobView, Queue, Unmoved};
+use gristmill_queue::{Connection, Finished, JobView, Queue, Unmoved, state_named};
 use serde_json::json;
 
 use crate::arguments::{FlowCommand, Global, JobCommand, ListArguments};
-use crate::commands::queue::state_by_name;
 use crate::failure::{FAILED, Failure};
 use crate::{host, output, settings};
 
@@ -177,7 +176,7 @@ async fn list(queue: &Queue, arguments: &ListArguments, as_json: bool) -> Result
     let jobs = if arguments.poison {
         poison(queue, arguments.from, arguments.count).await?
     } else {
-        let state = state_by_name(&arguments.state)?;
+        let state = state_named(&arguments.state)?;
         let (jobs, read) = queue.jobs(state, arguments.from, arguments.count).await?;
         if read > 0 && read < arguments.count && queue.page(state, arguments.from + read, 1).await?.len() == 1
         {

@@ -57,7 +57,7 @@ async fn run(command: QueueCommand, config: &Config, as_json: bool) -> Result<Ex
             done("removed", removed, as_json)
         }
         QueueCommand::Clean { queue: name, state, grace, limit } => {
-            let state = state_by_name(&state)?;
+            let state = state_named(&state)?;
             let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
             let removed = known(&name).await?.clean(state, grace_ms, limit, told("removed"), now).await?;
             done("removed", removed.len() as u64, as_json)
@@ -92,12 +92,6 @@ async fn run(command: QueueCommand, config: &Config, as_json: bool) -> Result<Ex
             }
         }
     }
-}
-
-/// A state by its name.
-pub(crate) fn state_by_name(name: &str) -> Result<&'static str, Failure> {
-    state_named(name)
-        .ok_or_else(|| Failure::usage(format!("`{name}` is no state; choose one of {}", STATES.join(", "))))
 }
 
 /// What is said of a queue that is not there would be said to nobody.

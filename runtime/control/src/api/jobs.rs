@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Json, Response};
 use gristmill_core::new_job::NewJobOptions;
 use gristmill_core::schema::Schema;
 use gristmill_core::service::Added;
-use gristmill_queue::{Finished, Flow, NewJob, STATES, add_all, add_flow, state_named};
+use gristmill_queue::{Finished, Flow, NewJob, add_all, add_flow, state_named};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -174,9 +174,7 @@ pub(super) async fn list(
     Path(name): Path<String>,
     Params(query): Params<ListQuery>,
 ) -> ApiResult<Json<Vec<Shown>>> {
-    let state = state_named(&query.state).ok_or_else(|| {
-        ApiError::bad(format!("`{}` is no state; choose one of {}", query.state, STATES.join(", ")))
-    })?;
+    let state = state_named(&query.state)?;
     let count = query.count.unwrap_or(100).clamp(1, MAX_PAGE);
     let queue = pages.queue(&name).await?;
     let wanted = Wanted::new(&query, caller.sees_payloads());

@@ -136,9 +136,7 @@ pub(super) async fn clean(
     body: Bytes,
 ) -> ApiResult<Json<Value>> {
     let body: CleanBody = required(&body)?;
-    let state = state_named(&body.state).ok_or_else(|| {
-        ApiError::bad(format!("`{}` is no state; choose one of {}", body.state, STATES.join(", ")))
-    })?;
+    let state = state_named(&body.state)?;
     let queue = pages.queue(&name).await?;
     let limit = body.limit.unwrap_or(10_000);
     let removed = queue.clean(state, body.grace_ms, limit, |_| {}, now_ms()).await?;

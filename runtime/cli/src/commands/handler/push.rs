@@ -78,7 +78,7 @@ async fn in_turn(connection: &Connection, digest: &str, me: &str) -> Result<(), 
             break;
         }
         if look == 10 {
-            anstream::eprintln!("somebody else pushes this file; it waits for that, for a minute at most");
+            anstream::eprintln!("somebody else pushes this file; waiting for that");
         }
     }
     Ok(())
@@ -94,7 +94,8 @@ async fn deploy(
     me: &str,
     global: &Global,
 ) -> Result<ExitCode, Failure> {
-    let now_ms = info.at_ms;
+    // Not the time of the file's: it may have waited for its turn.
+    let now_ms = Clock::System.now_ms();
     has_one_name(connection, info, target).await?;
     let change = match arguments.canary {
         None => Change::Deploy { digest: info.digest.clone() },
